@@ -1,0 +1,105 @@
+// The arena: large blocks, bumped; a big piece gets a block of its own.
+#include "base/mem.h"
+
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 1 << 16, ALIGN = 64 };
+
+struct gb_arena_block {
+    gb_arena_block *next;
+    size_t used, size; // of data[]
+    _Alignas(ALIGN) unsigned char data[];
+};
+
+void *gb_arena_alloc(gb_arena *arena, size_t bytes)
+{
+    gb_arena_block *block = arena->blocks;
+    if (bytes > SIZE_MAX / 2) {
+        gb_fail(GB_ERR_NOMEM, "out of memory (%zu bytes asked for)", bytes);
+        return NULL;
+    }
+    bytes = gb_align(bytes ? bytes : 1, ALIGN);
+    if (!block || block->size - block->used < bytes) {
+        size_t size = bytes > BLOCK ? bytes : BLOCK;
+        block = aligned_alloc(ALIGN, gb_align(sizeof *block + size, ALIGN));
+        if (!block) {
+            gb_fail(GB_ERR_NOMEM, "out of memory (%zu bytes asked for)", bytes);
+            return NULL;
+        }
+        *block = (gb_arena_block){.size = size};
+        // A block filled by one big piece goes behind the current one, which may still have room.
+        if (bytes > BLOCK && arena->blocks) {
+            block->next = arena->blocks->next;
+            arena->blocks->next = block;
+        } else {
+            block->next = arena->blocks;
+            arena->blocks = block;
+        }
+    }
+    void *piece = block->data + block->used;
+    block->used += bytes;
+    return memset(piece, 0, bytes);
+}
+
+void *gb_arena_array(gb_arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!gb_mul_size(&bytes, count, size)) {
+        gb_fail(GB_ERR_NOMEM, "out of memory (%zu x %zu bytes asked for)", count, size);
+        return NULL;
+    }
+    return gb_arena_alloc(arena, bytes);
+}
+
+char *gb_arena_strdup(gb_arena *arena, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = gb_arena_alloc(arena, bytes);
+    return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
+char *gb_arena_printf(gb_arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = length < 0 ? NULL : gb_arena_alloc(arena, (size_t)length + 1);
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void gb_arena_finish(gb_arena *arena)
+{
+    gb_arena_block *block = arena->blocks;
+    while (block) {
+        gb_arena_block *next = block->next;
+        free(block);
+        block = next;
+    }
+    arena->blocks = NULL;
+}
+
+int gb_grow(void *array_pointer, size_t *capacity, size_t need, size_t size)
+{
+    void *array;
+    size_t bytes, count = *capacity ? *capacity : 16;
+    if (need <= *capacity)
+        return 0;
+    while (count < need)
+        count *= 2;
+    memcpy(&array, array_pointer, sizeof array);
+    if (!gb_mul_size(&bytes, count, size) || !(array = realloc(array, bytes)))
+        return gb_fail(GB_ERR_NOMEM, "out of memory (%zu x %zu bytes asked for)", count, size);
+    memcpy(array_pointer, &array, sizeof array);
+    *capacity = count;
+    return 0;
+}

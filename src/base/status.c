@@ -1,0 +1,38 @@
+// The thread-local error message, the library's only mutable global.
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char message[1024];
+
+const char *gb_last_error(void)
+{
+    return message;
+}
+
+int gb_fail(int status, const char *format, ...)
+{
+    char line[sizeof message]; // the arguments may point into the old message
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    memcpy(message, line, sizeof message);
+    return status;
+}
+
+int gb_fail_in(int status, const char *format, ...)
+{
+    char line[sizeof message];
+    va_list args;
+    va_start(args, format);
+    int used = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (used < 0 || (size_t)used >= sizeof line)
+        return status;
+    snprintf(line + used, sizeof line - (size_t)used, ": %s", message);
+    memcpy(message, line, sizeof message);
+    return status;
+}

@@ -1,0 +1,78 @@
+// Devices: the only folder that calls cl*. Choose one, allocate, compile, launch, time.
+#ifndef GB_DEVICE_DEVICE_H
+#define GB_DEVICE_DEVICE_H
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/status.h"
+
+typedef struct gb_device gb_device;
+typedef struct gb_buf gb_buf;
+typedef struct gb_kernel gb_kernel;
+
+typedef enum gb_device_type { GB_DEVICE_CPU, GB_DEVICE_GPU, GB_DEVICE_OTHER } gb_device_type;
+
+// What a device can do; 0 means unsupported or unknown.
+typedef struct gb_device_info {
+    int platform, device; // indices P:D
+    char name[128], vendor[128], platform_name[128], driver[128], version[128]; // version: OpenCL C
+    gb_device_type type;
+    bool integrated; // shares the host's memory
+    bool fp16, fp64, subgroups;
+    unsigned vendor_id;
+    int compute_units, clock_mhz;
+    int vector_width; // native, in floats; what CPU kernels use: 4, 8 or 16 (GPUs: 1)
+    size_t memory, max_alloc, local_memory, max_work_group;
+    size_t align; // of sub-buffer origins, bytes
+} gb_device_info;
+
+// Lists every device of every platform; *list is malloc'ed, the caller frees it. No device at all
+// is not an error: *count = 0. A platform that fails is skipped with a warning.
+int gb_device_list(gb_device_info **list, size_t *count, const gb_log *log);
+
+// Chooses among them. spec: "P:D", "cpu", "gpu", "any", or a piece of the platform's or device's
+// name (case-insensitive); NULL: $GIBBON_DEVICE, else "any". "any" is the discrete GPU with the most
+// compute (units x clock), else any GPU, else a CPU, else anything. GB_ERR_NO_DEVICE (lists what there
+// is), GB_ERR_AMBIGUOUS (lists the matches).
+int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, const char *spec);
+
+// Opens a device: context, in-order queue, program cache.
+int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
+void gb_device_close(gb_device *dev);
+const gb_device_info *gb_device_get_info(const gb_device *dev);
+
+// --- memory ---
+
+int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes); // GB_ERR_DEVICE_MEM
+// A piece of a buffer; offset a multiple of info.align. Freed before its parent.
+int gb_buf_slice(gb_buf **out, gb_buf *parent, size_t offset, size_t bytes);
+void gb_buf_free(gb_buf *buf);
+int gb_buf_write(gb_buf *buf, size_t offset, const void *data, size_t bytes); // blocking
+int gb_buf_read(gb_buf *buf, size_t offset, void *data, size_t bytes);        // blocking
+int gb_buf_copy(gb_buf *dst, size_t dst_offset, gb_buf *src, size_t src_offset, size_t bytes);
+int gb_buf_fill(gb_buf *buf, size_t offset, size_t bytes, uint32_t pattern);
+size_t gb_device_allocated(const gb_device *dev); // bytes now
+size_t gb_device_peak(const gb_device *dev);      // most bytes at once since open
+
+// --- kernels ---
+
+// A kernel of cl/PROGRAM.cl (cl/common.cl goes in front of every program; $GIBBON_KERNELS names a
+// folder to read them from instead of the embedded ones). Programs are compiled once per (program,
+// options) and device. Each gb_kernel has arguments of its own.
+int gb_kernel_create(gb_kernel **out, gb_device *dev, const char *program, const char *kernel,
+                     const char *options);
+void gb_kernel_free(gb_kernel *kernel);
+int gb_kernel_arg_buf(gb_kernel *kernel, int index, gb_buf *buf); // NULL buf allowed
+int gb_kernel_arg(gb_kernel *kernel, int index, size_t bytes, const void *value); // value NULL: local
+int gb_kernel_size(gb_kernel *kernel, const size_t global[3], const size_t local[3]); // local[0] 0: any
+int gb_kernel_run(gb_kernel *kernel); // queues it
+double gb_device_compile_seconds(const gb_device *dev);
+
+int gb_device_flush(gb_device *dev);
+int gb_device_finish(gb_device *dev);
+
+// --- profiling: seconds of device time of each kernel run since gb_device_profile(dev, true) ---
+int gb_device_profile(gb_device *dev, bool on);
+double gb_kernel_seconds(const gb_kernel *kernel); // the sum, after gb_device_finish
+
+#endif

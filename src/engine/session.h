@@ -1,0 +1,95 @@
+// A session: one model, one batch size, one device, everything planned, packed and uploaded. Its
+// calls only queue kernels; reading a buffer waits.
+#ifndef GB_ENGINE_SESSION_H
+#define GB_ENGINE_SESSION_H
+
+#include "device/device.h"
+#include "ir/ir.h"
+
+typedef enum gb_loss {
+    GB_LOSS_NONE,
+    GB_LOSS_CE,     // cross-entropy of the logits with the label
+    GB_LOSS_MARGIN, // max_{i != y} z_i - z_y (Carlini & Wagner 2017, f6 without the hinge)
+    GB_LOSS_DLR     // difference of logits ratio (Croce & Hein 2020)
+} gb_loss;
+
+// What happens between pixels in [0,1] and the model's input, as nodes in front of the model:
+// x = (pixel[c] * range - mean[c]) / std[c], channels reversed first if bgr (mean and std are in the
+// model's channel order).
+typedef struct gb_normalize {
+    bool on, bgr;
+    float range;
+    float mean[4], std[4];
+} gb_normalize;
+
+typedef struct gb_binding { // an input of the model that is fixed for the session's life
+    const char *name;
+    const gb_tensor *data;
+} gb_binding;
+
+typedef struct gb_session_options {
+    int64_t batch;          // 0: the model's own, or 1 where that is symbolic
+    bool grad;              // plan the gradient of every float input
+    gb_loss loss;           // with a loss the model needs one input and one 2-D output of logits
+    bool at_logits;         // drop a final Softmax or LogSoftmax (implied by a loss)
+    gb_normalize normalize; // applied to the first input
+    const char *seed;       // output whose gradient the caller supplies (run --grad); no loss then
+    const gb_binding *binding;
+    size_t n_binding;
+    bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
+    bool no_fusion;         // run the graph as it is (tests of the passes)
+    const gb_log *log;
+} gb_session_options;
+
+typedef struct gb_session gb_session;
+
+// GB_ERR_DEVICE_MEM: the batch does not fit. GB_ERR_UNSUPPORTED: lists every unsupported operator, or
+// names the operator without a gradient.
+int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
+                      const gb_session_options *options);
+void gb_session_free(gb_session *s);
+
+// A tensor of the session on the device: float32, dense. Images (rank 4) are NHWC there.
+typedef struct gb_io {
+    const char *name;
+    gb_shape shape; // logical, ONNX order (N,C,H,W)
+    gb_view view;   // physical strides
+    gb_buf *buf;
+} gb_io;
+
+size_t gb_session_inputs(const gb_session *s);
+size_t gb_session_outputs(const gb_session *s);
+const gb_io *gb_session_input(const gb_session *s, size_t i);
+const gb_io *gb_session_output(const gb_session *s, size_t i); // with a loss: 0 is the logits
+const gb_io *gb_session_grad(const gb_session *s, size_t i);   // dL/d(input i); NULL without grad
+const gb_io *gb_session_seed(const gb_session *s);             // upload dL/d(output) here
+gb_buf *gb_session_labels(const gb_session *s); // int32 [batch]; with a loss
+gb_buf *gb_session_losses(const gb_session *s); // float [batch], one per image; gradients are of the
+                                                // sum, so no image sees its batch
+gb_device *gb_session_device(const gb_session *s);
+int64_t gb_session_batch(const gb_session *s);
+
+// Host arrays are dense in ONNX order (NCHW).
+int gb_session_upload(gb_session *s, const gb_io *io, const float *data);
+int gb_session_download(gb_session *s, const gb_io *io, float *data);
+
+int gb_session_forward(gb_session *s);  // outputs, and losses with a loss
+int gb_session_gradient(gb_session *s); // forward, then backward
+
+// --- what `info` and `bench` tell ---
+typedef struct gb_session_stats {
+    size_t weight_bytes, arena_bytes, io_bytes, naive_bytes; // naive: without reuse
+    size_t launches_forward, launches_backward;
+    double flops_forward, flops_backward; // per batch, useful ones (2 per multiply-add)
+    int64_t parameters;
+    double plan_seconds;
+} gb_session_stats;
+const gb_session_stats *gb_session_get_stats(const gb_session *s);
+const gb_graph *gb_session_graph(const gb_session *s); // the instance after passes
+// One line a launch or a store, for people. malloc'ed.
+char *gb_session_plan_text(const gb_session *s);
+
+// Operators of the model that gibbon does not have, as "Foo, Bar (opset 3)"; NULL text: none.
+int gb_model_unsupported(char **text, const gb_graph *model);
+
+#endif

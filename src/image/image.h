@@ -1,0 +1,49 @@
+// Pictures: 8-bit RGB or grey, in and out, resized as torchvision and Pillow do.
+#ifndef GB_IMAGE_IMAGE_H
+#define GB_IMAGE_IMAGE_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+// Interleaved rows, top first; channels 1 (grey) or 3 (RGB). A zeroed gb_image is empty and valid.
+typedef struct gb_image {
+    int width, height, channels;
+    uint8_t *data; // height * width * channels, malloc'ed
+} gb_image;
+
+void gb_image_finish(gb_image *image);
+int gb_image_init(gb_image *image, int width, int height, int channels);
+
+// JPEG (baseline, progressive, grey, CMYK/YCCK, EXIF orientation honoured) or PNG (8/16 bit, palette,
+// alpha over white, interlaced), told apart by content. channels: 1 or 3 converts, 0 keeps.
+int gb_image_read(gb_image *out, const char *path, int channels);
+int gb_image_decode(gb_image *out, const void *bytes, size_t size, const char *name, int channels);
+int gb_image_write_png(const char *path, const gb_image *image); // atomic
+
+// Antialiased bilinear with Pillow's fixed-point rules (8 bits between the two passes).
+int gb_image_resize(gb_image *out, const gb_image *in, int width, int height);
+// torchvision's Resize(short): the shorter side becomes `side`, the other int(side * long / short).
+int gb_image_resize_short(gb_image *out, const gb_image *in, int side);
+// torchvision's CenterCrop, zero-padded where the picture is smaller.
+int gb_image_center_crop(gb_image *out, const gb_image *in, int width, int height);
+
+// The whole way to a model's input size: resize_short(resize) then center_crop(width, height); with
+// resize 0, resized straight to width x height unless it already is.
+int gb_image_fit(gb_image *out, const gb_image *in, int resize, int width, int height);
+
+// Planar float in [0,1], (C,H,W), to and from 8 bits. to_image rounds to nearest and clamps.
+void gb_image_to_chw(float *out, const gb_image *in);
+int gb_image_from_chw(gb_image *out, const float *chw, int channels, int height, int width);
+
+// NPY 1.0-3.0, little-endian, C order: f4, f8, f2, u1, i4, i8, b1 become float; anything else is an error.
+typedef struct gb_npy {
+    int rank;
+    int64_t dim[8];
+    float *data; // malloc'ed
+} gb_npy;
+int gb_npy_read(gb_npy *out, const char *path);
+int gb_npy_decode(gb_npy *out, const void *bytes, size_t size, const char *name);
+int gb_npy_write(const char *path, const float *data, int rank, const int64_t *dim); // atomic
+void gb_npy_finish(gb_npy *npy);
+
+#endif

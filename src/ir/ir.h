@@ -1,0 +1,177 @@
+// The graph: values, nodes and host tensors, as ONNX describes them, free of any device.
+//
+// A gb_graph is either a *model* (as loaded: input shapes may hold unknown dimensions) or an
+// *instance* (every shape known for one batch size, constants folded). Everything a graph holds
+// lives in its arena.
+#ifndef GB_IR_IR_H
+#define GB_IR_IR_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+enum { GB_MAX_RANK = 8 };
+
+// Storage classes of host tensors. Loaders widen: fp16 and bf16 to F32, double to F32 (gibbon
+// computes in fp32), every integer type to I64; booleans are I64 storage holding 0 or 1.
+// F64 exists for the reference evaluator only.
+typedef enum gb_dtype { GB_F32, GB_F64, GB_I64, GB_BOOL } gb_dtype;
+
+typedef struct gb_shape {
+    int rank;
+    int64_t dim[GB_MAX_RANK]; // -1: unknown (only in models)
+} gb_shape;
+
+// A dense host tensor in ONNX's row-major order. gb_tensor_bytes gives the size of data.
+typedef struct gb_tensor {
+    gb_dtype type;
+    gb_shape shape;
+    void *data; // float, double or int64_t
+} gb_tensor;
+
+typedef struct gb_graph gb_graph;
+typedef struct gb_node gb_node;
+struct gb_op;    // op/op.h
+struct gb_store; // op/emit.h
+
+// Where a value lies on the device: element (i0,i1,...) is at offset + sum(i * stride), counted in
+// elements of a store. Transposes, reshapes, slices and splits are other views of the same store.
+typedef struct gb_view {
+    struct gb_store *store; // NULL: not placed yet
+    int64_t offset;
+    int64_t stride[GB_MAX_RANK];
+} gb_view;
+
+typedef struct gb_value {
+    const char *name;
+    gb_dtype type;
+    gb_shape shape;
+    gb_tensor *data;   // not NULL: a constant
+    gb_node *producer; // NULL: a graph input or a constant
+    int uses;          // how many node inputs and graph outputs read it (gb_graph_count_uses)
+    int id;            // index in graph->values
+
+    // Filled while kernels are recorded (op/emit.h):
+    gb_view view;
+    bool needs_grad;
+} gb_value;
+
+typedef enum gb_attr_kind { GB_ATTR_INT, GB_ATTR_FLOAT, GB_ATTR_STRING, GB_ATTR_INTS,
+                            GB_ATTR_FLOATS, GB_ATTR_TENSOR } gb_attr_kind;
+
+typedef struct gb_attr {
+    const char *name;
+    gb_attr_kind kind;
+    int64_t i;
+    float f;
+    const char *s;
+    size_t count; // of ints or floats
+    const int64_t *ints;
+    const float *floats;
+    gb_tensor *tensor;
+} gb_attr;
+
+// An activation fused behind a node: y = x < lo ? lo + slope_lo * (x - lo) : min(x, hi).
+// Its derivative is one bit per element (1 inside, slope_lo below, 0 above). Relu is lo 0, hi inf,
+// slope 0.
+typedef struct gb_act {
+    bool on;
+    float lo, hi, slope;
+} gb_act;
+
+struct gb_node {
+    const char *type; // ONNX operator name
+    const char *name; // the model's, or made up from type and index
+    int opset;        // version of the default domain that the model imports
+    int n_in, n_out;
+    gb_value **in;  // an omitted optional input is NULL
+    gb_value **out; // an omitted optional output is NULL
+    int n_attr;
+    gb_attr *attr;
+    const struct gb_op *op; // found by gb_graph_resolve
+    gb_graph *graph;
+
+    // Set by fusion passes (engine/passes.c), honoured by Conv, Gemm and MatMul:
+    gb_act act;
+    gb_value *residual; // added before the activation; same shape as out[0]
+
+    void *state; // the operator's own, between its forward and its backward recording
+};
+
+struct gb_graph {
+    gb_arena arena;
+    int opset, ir_version;
+    const char *producer; // "pytorch 2.1", or ""
+    size_t n_value, n_node, n_in, n_out;
+    size_t cap_value, cap_node, cap_in, cap_out;
+    gb_value **value; // every value, inputs and constants included
+    gb_node **node;   // in topological order
+    gb_value **in;    // inputs that the caller supplies (initializers are not among them)
+    gb_value **out;
+    size_t n_meta, cap_meta; // ONNX metadata_props
+    const char **meta_key, **meta_value;
+    // An instance only:
+    int64_t batch;          // the leading dimension of the inputs
+    int64_t batch_in_model; // the fixed leading dimension that the file had, 0 if symbolic
+};
+
+// --- shapes and tensors (ir/shape.c, ir/tensor.c) ---
+
+// Number of elements; -1 if a dimension is unknown or the product overflows.
+int64_t gb_shape_count(const gb_shape *shape);
+bool gb_shape_equal(const gb_shape *a, const gb_shape *b);
+// "2x3x224x224", "scalar"; unknown dimensions as "?". Returns buf.
+char *gb_shape_text(char *buf, size_t size, const gb_shape *shape);
+// Numpy broadcasting of a and b; GB_ERR_ARG where they do not fit.
+int gb_shape_broadcast(gb_shape *out, const gb_shape *a, const gb_shape *b);
+
+size_t gb_dtype_size(gb_dtype type);
+size_t gb_tensor_bytes(const gb_tensor *t);
+// A zeroed tensor in the arena, its size checked for overflow (and against an absurd 2^40 bytes).
+gb_tensor *gb_tensor_create(gb_arena *arena, gb_dtype type, const gb_shape *shape);
+// One element as a number, whatever the type; and back (rounded toward zero for integers).
+double gb_tensor_get(const gb_tensor *t, int64_t i);
+void gb_tensor_set(gb_tensor *t, int64_t i, double v);
+int64_t gb_tensor_int(const gb_tensor *t, int64_t i);
+
+// --- building and reading graphs (ir/graph.c) ---
+
+gb_graph *gb_graph_create(void);
+void gb_graph_free(gb_graph *graph);
+gb_value *gb_graph_value(gb_graph *graph, const char *name); // NULL when out of memory
+gb_value *gb_graph_constant(gb_graph *graph, const char *name, gb_tensor *data);
+// A node at the end of the list with room for n_in, n_out and n_attr; the caller fills them in.
+gb_node *gb_graph_node(gb_graph *graph, const char *type, const char *name, int n_in, int n_out,
+                       int n_attr);
+int gb_graph_add_input(gb_graph *graph, gb_value *value);
+int gb_graph_add_output(gb_graph *graph, gb_value *value);
+int gb_graph_add_meta(gb_graph *graph, const char *key, const char *value);
+const char *gb_graph_meta(const gb_graph *graph, const char *key); // NULL: absent
+// Sorts the nodes topologically; GB_ERR_FORMAT on a cycle or an input nobody produces.
+int gb_graph_sort(gb_graph *graph);
+// Sets every value's `uses`, drops nodes whose outputs nobody reads.
+int gb_graph_prune(gb_graph *graph);
+// One line a value and a node, for tests and --verbose. Returns a malloc'ed text.
+char *gb_graph_dump(const gb_graph *graph);
+
+// --- attributes (ir/attr.c): absent means the given default ---
+const gb_attr *gb_attr_find(const gb_node *node, const char *name);
+int64_t gb_attr_int(const gb_node *node, const char *name, int64_t or_else);
+float gb_attr_float(const gb_node *node, const char *name, float or_else);
+const char *gb_attr_string(const gb_node *node, const char *name, const char *or_else);
+// Copies up to `max` integers; returns how many there are, -1 if absent.
+int gb_attr_ints(const gb_node *node, const char *name, int64_t *out, int max);
+
+// ONNX moved many attributes to inputs over time. These read attribute `name` or, if the node has
+// it, the constant input `index`, whichever is there. *count = -1: neither. GB_ERR_UNSUPPORTED if
+// the input is there but is not a constant.
+int gb_arg_ints(const gb_node *node, const char *name, int index, int64_t *out, int max,
+                int *count);
+int gb_arg_float(const gb_node *node, const char *name, int index, float or_else, float *out);
+
+// Wraps a negative axis; GB_ERR_ARG outside [-rank, rank).
+int gb_axis(const gb_node *node, int64_t axis, int rank, int *out);
+
+// "Conv 'layer1.0.conv1'" for messages; in a static thread-local buffer.
+const char *gb_node_text(const gb_node *node);
+
+#endif

@@ -1,0 +1,147 @@
+// Recording: operators describe their kernel launches here; nothing runs yet.
+//
+// A schedule is a straight list of launches. Each launch names the stores it touches, so the
+// planner (engine/plan.c) knows when each store lives without being told what an operator "saves":
+// what the backward launches read is kept, and nothing else.
+//
+// Errors are sticky: after the first one every call does nothing and e->status holds it, so
+// operators record without checking each call and `return e->status`.
+#ifndef GB_OP_EMIT_H
+#define GB_OP_EMIT_H
+
+#include "ir/ir.h"
+#include "device/device.h"
+
+typedef enum gb_store_kind {
+    GB_STORE_TEMP,  // lives in the planned arena from first to last touching launch
+    GB_STORE_CONST, // uploaded once when the session is made
+    GB_STORE_IO     // a buffer of its own, for the session's caller (inputs, outputs, gradients)
+} gb_store_kind;
+
+typedef struct gb_store gb_store;
+struct gb_store {
+    const char *what; // for the memory plan's listing
+    gb_store_kind kind;
+    size_t bytes;
+    const void *data;  // CONST: host data in the recorder's arena (or the model's)
+    uint64_t hash;     // CONST: of data
+    gb_store *grad;    // the gradient's store: same geometry, made on first use
+    bool grad_written; // during recording: some launch has stored into it
+    int first, last;   // launches that touch it (-1: none)
+    // After planning:
+    gb_buf *buf;
+    size_t offset; // TEMP: bytes into its arena
+    int id;
+};
+
+typedef enum gb_arg_kind { GB_ARG_STORE, GB_ARG_I32, GB_ARG_F32, GB_ARG_LOCAL } gb_arg_kind;
+
+typedef struct gb_arg {
+    gb_arg_kind kind;
+    gb_store *store;
+    int32_t i;
+    float f;
+    size_t local_bytes;
+} gb_arg;
+
+enum { GB_MAX_ARGS = 40 };
+
+typedef struct gb_launch {
+    const char *program; // cl/PROGRAM.cl
+    const char *kernel;
+    const char *options; // "-DMR=8 ..."; few variants, shapes are arguments
+    const gb_node *node; // NULL: the engine's own
+    bool backward;
+    size_t global[3], local[3]; // local[0] 0: the driver's choice
+    int n_arg;
+    gb_arg arg[GB_MAX_ARGS];
+    double flops; // useful floating-point operations, for `bench` and `info`
+    gb_kernel *ready; // after planning
+} gb_launch;
+
+typedef struct gb_emit {
+    int status; // sticky
+    gb_device *dev;
+    const gb_device_info *info;
+    gb_graph *graph;
+    gb_arena arena;
+    gb_launch **launch;
+    size_t n_launch, cap_launch;
+    gb_store **store;
+    size_t n_store, cap_store;
+    gb_node *node; // being recorded
+    bool backward;
+    bool want_grad;  // a backward schedule will follow: forward launches may write masks
+} gb_emit;
+
+// --- launches ---
+
+// Starts a launch; the following gb_put_* calls append its arguments in the kernel's order.
+gb_launch *gb_emit_launch(gb_emit *e, const char *program, const char *kernel,
+                          const char *options_format, ...) __attribute__((format(printf, 4, 5)));
+void gb_emit_size(gb_emit *e, size_t gx, size_t gy, size_t gz); // local size: 1x1x1 on a CPU,
+                                                                // the driver's choice on a GPU
+void gb_emit_local(gb_emit *e, size_t lx, size_t ly, size_t lz); // explicit; divides global
+void gb_put_store(gb_emit *e, gb_store *store);              // global pointer; NULL store allowed
+void gb_put_view(gb_emit *e, const gb_view *view);           // global pointer, then int offset
+void gb_put_i32(gb_emit *e, int64_t v);                      // checked to fit an int
+void gb_put_f32(gb_emit *e, float v);
+void gb_emit_fail(gb_emit *e, int status);                   // keeps the first failure
+
+// --- stores ---
+
+gb_store *gb_emit_temp(gb_emit *e, size_t bytes, const char *what);
+// A constant, copied into the recorder's arena unless the same bytes are already there.
+gb_store *gb_emit_const(gb_emit *e, const void *data, size_t bytes, const char *what);
+
+// --- values ---
+
+// Memory orders of fresh outputs. CHANNELS_LAST moves axis 1 behind the others (NHWC); for rank
+// <= 2 the two are the same.
+typedef enum gb_order { GB_ORDER_PLAIN, GB_ORDER_CHANNELS_LAST } gb_order;
+
+// Places an output value: into its slice of a Concat's store where it has one coming, else into a
+// new store, dense in that order. Returns the view to write to.
+const gb_view *gb_emit_out(gb_emit *e, gb_value *value, gb_order order);
+// The same, dense in the memory order of another view of the same shape (elementwise operators).
+const gb_view *gb_emit_out_like(gb_emit *e, gb_value *value, const gb_view *like);
+// Where an input lies; constants are uploaded (dense, in the order asked for) at their first use.
+const gb_view *gb_emit_in(gb_emit *e, gb_value *value, gb_order order);
+
+// A strided copy src -> dst of a shape (dst += src when add); the general fallback.
+void gb_emit_copy(gb_emit *e, const gb_shape *shape, const gb_view *dst, const gb_view *src,
+                  bool add);
+void gb_emit_fill(gb_emit *e, gb_store *store, float v);
+// An input as dense memory in that order: its own view if it already is, else a temporary copy.
+gb_view gb_emit_dense(gb_emit *e, gb_value *value, gb_order order);
+
+bool gb_view_is_dense(const gb_view *view, const gb_shape *shape); // in any order, no gaps
+void gb_view_dense(gb_view *view, const gb_shape *shape, gb_order order); // fills the strides
+
+// Pixels: (N, C, D...) as a matrix of N*D... rows ("pixels") and C contiguous channels, row r at
+// offset + r * pitch. `axis` is the channel axis (1 for convolutions, the last for dense layers).
+typedef struct gb_pixels {
+    gb_store *store;
+    int64_t offset, pitch;
+    int64_t count, channels; // count: of pixels, batch included
+} gb_pixels;
+// True if the view is such a matrix.
+bool gb_view_pixels(gb_pixels *out, const gb_view *view, const gb_shape *shape, int axis);
+// An input as pixels; copied into a temporary where it is not.
+gb_pixels gb_emit_pixels(gb_emit *e, gb_value *value, int axis);
+
+// --- gradients (backward only) ---
+
+// The gradient of an output, complete; NULL store if nobody contributed (then there is nothing to
+// do). The same geometry as the value's view.
+gb_view gb_emit_grad_of(gb_emit *e, gb_value *value);
+
+// Where to write a contribution to an input's gradient, and how. The first writer stores, later
+// ones add; for the last one the mask of the activation behind the value may be folded in.
+typedef struct gb_target {
+    gb_view view;  // same geometry as value->view
+    bool add;      // dx += ..., else dx = ...
+} gb_target;
+gb_target gb_emit_target(gb_emit *e, gb_value *value);
+
+#endif
