@@ -5,13 +5,7 @@
 
 #include "device/device.h"
 #include "ir/ir.h"
-
-typedef enum gb_loss {
-    GB_LOSS_NONE,
-    GB_LOSS_CE,     // cross-entropy of the logits with the label
-    GB_LOSS_MARGIN, // max_{i != y} z_i - z_y (Carlini & Wagner 2017, f6 without the hinge)
-    GB_LOSS_DLR     // difference of logits ratio (Croce & Hein 2020)
-} gb_loss;
+#include "op/loss.h"
 
 // What happens between pixels in [0,1] and the model's input, as nodes in front of the model:
 // x = (pixel[c] * range - mean[c]) / std[c], channels reversed first if bgr (mean and std are in the
