@@ -25,14 +25,10 @@ int gb_fail(int status, const char *format, ...)
 
 int gb_fail_in(int status, const char *format, ...)
 {
-    char line[sizeof message];
+    char context[sizeof message / 2];
     va_list args;
     va_start(args, format);
-    int used = vsnprintf(line, sizeof line, format, args);
+    vsnprintf(context, sizeof context, format, args);
     va_end(args);
-    if (used < 0 || (size_t)used >= sizeof line)
-        return status;
-    snprintf(line + used, sizeof line - (size_t)used, ": %s", message);
-    memcpy(message, line, sizeof message);
-    return status;
+    return gb_fail(status, "%s: %.*s", context, (int)(sizeof message / 2), message);
 }

@@ -53,6 +53,8 @@ typedef struct gb_value {
     // Filled while kernels are recorded (op/emit.h):
     gb_view view;
     bool needs_grad;
+    struct gb_store *mask; // bits of the piecewise-linear activation that made the value, or NULL
+    float mask_slope;      // its derivative where the bit is 0
 } gb_value;
 
 typedef enum gb_attr_kind { GB_ATTR_INT, GB_ATTR_FLOAT, GB_ATTR_STRING, GB_ATTR_INTS,

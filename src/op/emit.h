@@ -26,7 +26,11 @@ struct gb_store {
     const void *data;  // CONST: host data in the recorder's arena (or the model's)
     uint64_t hash;     // CONST: of data
     gb_store *grad;    // the gradient's store: same geometry, made on first use
-    bool grad_written; // during recording: some launch has stored into it
+    bool grad_written; // during recording: every element of the gradient is defined
+    int grad_pending;  // contributions to the gradient that may still come
+    gb_store *mask;    // bits of the activation whose output fills this store (see gb_emit_mask)
+    float mask_slope;  // the derivative where the bit is 0
+    int64_t mask_channels;
     int first, last;   // launches that touch it (-1: none)
     // After planning:
     gb_buf *buf;
@@ -71,8 +75,15 @@ typedef struct gb_emit {
     size_t n_store, cap_store;
     gb_node *node; // being recorded
     bool backward;
-    bool want_grad;  // a backward schedule will follow: forward launches may write masks
+    bool want_grad;   // a backward schedule will follow: forward launches may write masks
+    gb_node **concat; // [value id]: the Concat whose store holds the value, or NULL
 } gb_emit;
+
+// Prepares recording of a graph whose uses are counted; gb_emit_finish frees what it recorded.
+int gb_emit_init(gb_emit *e, gb_device *dev, gb_graph *graph, bool want_grad);
+void gb_emit_finish(gb_emit *e);
+// Between forward and backward: counts the contributions that each gradient may get.
+void gb_emit_begin_backward(gb_emit *e);
 
 // --- launches ---
 
@@ -91,6 +102,7 @@ void gb_emit_fail(gb_emit *e, int status);                   // keeps the first 
 // --- stores ---
 
 gb_store *gb_emit_temp(gb_emit *e, size_t bytes, const char *what);
+gb_store *gb_emit_io(gb_emit *e, size_t bytes, const char *what);
 // A constant, copied into the recorder's arena unless the same bytes are already there.
 gb_store *gb_emit_const(gb_emit *e, const void *data, size_t bytes, const char *what);
 
@@ -137,11 +149,37 @@ gb_pixels gb_emit_pixels(gb_emit *e, gb_value *value, int axis);
 gb_view gb_emit_grad_of(gb_emit *e, gb_value *value);
 
 // Where to write a contribution to an input's gradient, and how. The first writer stores, later
-// ones add; for the last one the mask of the activation behind the value may be folded in.
+// ones add. Each backward asks at most once for each of its inputs.
 typedef struct gb_target {
-    gb_view view;  // same geometry as value->view
-    bool add;      // dx += ..., else dx = ...
+    gb_view view; // same geometry as value->view
+    bool add;     // dx += ..., else dx = ...
 } gb_target;
 gb_target gb_emit_target(gb_emit *e, gb_value *value);
+
+// The same as pixels, for kernels that write every element once; a temporary where the value is
+// no such matrix, copied back by gb_emit_target_done. If `mask` is not NULL the kernel must multiply
+// its final sum: by 1 where the bit is set, else by mask_slope.
+typedef struct gb_pixel_target {
+    gb_pixels pixels;
+    bool add;
+    gb_store *mask;
+    float mask_slope;
+    gb_value *value;
+    gb_target back; // store not NULL: where a temporary goes
+} gb_pixel_target;
+gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis);
+void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis);
+
+// Contributes dy itself to the gradient of `value` (y = value + ...): takes the store of dy over where
+// that is possible, else copies or adds. The last thing that a backward does with dy.
+void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y);
+
+// --- masks: one bit per element of a piecewise-linear activation's output ---
+
+// Bits of pixel p: ceil(channels / 32) words from p * that; channel c is bit c & 31 of word c >> 5.
+// Makes the mask of a node's output for its forward to write; NULL where no backward will read it.
+gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, float slope);
+// Multiplies the gradient of `value` by its mask, in place, unless the last writer has done so.
+void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis);
 
 #endif
