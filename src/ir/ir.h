@@ -47,7 +47,7 @@ typedef struct gb_value {
     gb_shape shape;
     gb_tensor *data;   // not NULL: a constant
     gb_node *producer; // NULL: a graph input or a constant
-    int uses;          // how many node inputs and graph outputs read it (gb_graph_count_uses)
+    int uses;          // how many node inputs and graph outputs read it (gb_graph_prune)
     int id;            // index in graph->values
 
     // Filled while kernels are recorded (op/emit.h):
@@ -148,10 +148,14 @@ int gb_graph_add_input(gb_graph *graph, gb_value *value);
 int gb_graph_add_output(gb_graph *graph, gb_value *value);
 int gb_graph_add_meta(gb_graph *graph, const char *key, const char *value);
 const char *gb_graph_meta(const gb_graph *graph, const char *key); // NULL: absent
-// Sorts the nodes topologically; GB_ERR_FORMAT on a cycle or an input nobody produces.
+// Sets every value's `producer` and sorts the nodes topologically, changing nothing where they are
+// sorted already; GB_ERR_FORMAT on a cycle, an input nobody produces or one that two nodes do.
 int gb_graph_sort(gb_graph *graph);
-// Sets every value's `uses`, drops nodes whose outputs nobody reads.
+// Sets every value's `uses`, drops nodes whose outputs nobody reads. The graph must be sorted.
 int gb_graph_prune(gb_graph *graph);
+// How many elements of the constants are NaN or infinite, *first the first constant that holds some
+// (or NULL). An infinity that stands alone is not counted: it is the bound of a Clip or a fill.
+int64_t gb_graph_nonfinite(const gb_graph *graph, const gb_value **first);
 // One line a value and a node, for tests and --verbose. Returns a malloc'ed text.
 char *gb_graph_dump(const gb_graph *graph);
 
