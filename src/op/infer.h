@@ -1,0 +1,23 @@
+// Small checks that most shape inferences share.
+#ifndef GB_OP_INFER_H
+#define GB_OP_INFER_H
+
+#include "ir/ir.h"
+
+// Checks the number of inputs: the first `min` are present, there are at most `max` (-1: any
+// number) and there is at least one output. GB_ERR_FORMAT with the node's name otherwise.
+int gb_infer_arity(const gb_node *node, int min, int max);
+
+// The input, NULL where it is omitted or beyond the node's list.
+gb_value *gb_input(const gb_node *node, int i);
+
+// Sets type and shape of output i where it is present.
+void gb_infer_out(gb_node *node, int i, gb_dtype type, const gb_shape *shape);
+
+// Input i must be of floats.
+int gb_infer_float(const gb_node *node, int i);
+
+// Fails if any output after the first is asked for; `what` says which those are.
+int gb_infer_single(const gb_node *node, const char *what);
+
+#endif
