@@ -1,7 +1,9 @@
 /* gibbon: adversarial examples for ONNX image classifiers on any OpenCL device.
  *
  * Every call returns 0 or a negative gb_status and leaves one line for gb_last_error(). Out
- * parameters come first. Each *_free(NULL) does nothing. */
+ * parameters come first. Each *_free(NULL) does nothing. Images are float32 in [0,1], dense, in
+ * (N,C,H,W) order at the model's size; eps and step sizes are fractions of that pixel range. An
+ * object may be used by one thread at a time; a device must outlive what was made on it. */
 #ifndef GIBBON_H
 #define GIBBON_H
 
@@ -36,6 +38,9 @@ typedef enum gb_status {
 /* The last error's text on this thread; "" before the first. Valid until the next failing call. */
 GB_API const char *gb_last_error(void);
 
+/* Frees a text that a call below handed out; NULL is fine. */
+GB_API void gb_text_free(char *text);
+
 typedef enum gb_log_level { GB_LOG_ERROR, GB_LOG_WARN, GB_LOG_INFO, GB_LOG_DEBUG } gb_log_level;
 
 /* Where messages go. A NULL gb_log, or a NULL write, is silence. */
@@ -44,6 +49,122 @@ typedef struct gb_log {
     void *user;
     gb_log_level level; /* the most verbose level that is passed on */
 } gb_log;
+
+/* Called now and then while an attack runs, on the calling thread. `done` of `total` images are
+ * finished, those under way have taken `step` of at most `steps` steps. Not 0: stop; the call then
+ * returns GB_ERR_CANCELLED, and finished images are kept. NULL gb_progress or call: not called. */
+typedef struct gb_progress {
+    int (*call)(void *user, size_t done, size_t total, int step, int steps);
+    void *user;
+} gb_progress;
+
+/* ---- devices ---- */
+
+typedef struct gb_device gb_device;
+
+/* Opens a device. spec: "platform:device" indices, "cpu", "gpu", "any", or a piece of a platform's or
+ * device's name; NULL: $GIBBON_DEVICE, else "any". log: may be NULL; must outlive the device. */
+GB_API int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
+GB_API void gb_device_close(gb_device *dev);
+
+/* One line about an open device; one line for each device of the machine, "" if there is none. The
+ * caller frees *text with gb_text_free. */
+GB_API int gb_device_describe(char **text, const gb_device *dev);
+GB_API int gb_device_describe_all(char **text);
+
+/* ---- models ---- */
+
+typedef struct gb_model gb_model;
+
+/* Reads an ONNX image classifier. A file whose metadata holds gibbon's preprocessing uses it; others
+ * take the pixels as they are until gb_model_set_preprocess. */
+GB_API int gb_model_load(gb_model **out, const char *path);
+GB_API void gb_model_free(gb_model *model);
+
+/* What happens between a pixel and the model's input, by a preset's name ("imagenet", "inception",
+ * "caffe", "unit", "cifar10") or the path of a JSON file. It becomes part of the attacked network, so
+ * images and eps stay in the [0,1] range. */
+GB_API int gb_model_set_preprocess(gb_model *model, const char *preset_or_path);
+
+/* The size of the model's images, and how many classes it tells apart; -1: not fixed by the file. */
+GB_API int gb_model_size(const gb_model *model, int *channels, int *height, int *width,
+                         int *classes);
+
+/* A few lines on the model: inputs, outputs, operators. The caller frees *text with gb_text_free. */
+GB_API int gb_model_describe(char **text, const gb_model *model);
+
+/* ---- classifying ---- */
+
+typedef struct gb_session gb_session; /* a model on a device at one batch size */
+
+/* Plans, packs and uploads; batch: images per pass, 1 or more. The model may be freed afterwards. */
+GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *model, int64_t batch);
+GB_API void gb_session_free(gb_session *session);
+
+/* probability: (n, classes) floats, each row a softmax. images: (n,C,H,W); n need not be a multiple
+ * of the batch. */
+GB_API int gb_classify(float *probability, gb_session *session, const float *images, size_t n);
+
+/* ---- attacking ---- */
+
+typedef enum gb_norm { GB_NORM_LINF, GB_NORM_L2 } gb_norm;
+
+typedef enum gb_loss {
+    GB_LOSS_NONE,
+    GB_LOSS_CE,     /* cross-entropy of the logits with the label */
+    GB_LOSS_MARGIN, /* max_{i != y} z_i - z_y (Carlini & Wagner 2017, f6 without the hinge) */
+    GB_LOSS_DLR     /* difference of logits ratio (Croce & Hein 2020) */
+} gb_loss;
+
+/* An attack's settings. Fill it with gb_attack_default, then change what you like. */
+typedef struct gb_attack_config {
+    const char *method; /* "fgsm" or "pgd"; not copied, must outlive the config's use */
+    gb_norm norm;       /* the ball around each image */
+    gb_loss loss;       /* what is ascended (targeted: descended) */
+    float eps;          /* the ball's radius; NaN: 8/255 for Linf, 1 for L2 */
+    float step_size;    /* NaN: 2.5 eps / steps; eps for FGSM */
+    int steps;          /* gradients per restart */
+    int restarts;       /* runs with fresh random starts on images not broken yet, 1 or more */
+    int random_start;   /* start uniformly within the ball */
+    int targeted;       /* labels are the classes to reach instead of those to leave */
+    int early_stop;     /* an image rests at its first success; else all steps are taken */
+    int keep_best;      /* return the iterate with success, then the best loss; else the last one */
+    uint64_t seed;      /* same seed, same result for an image, whatever batch it is in */
+} gb_attack_config;
+
+/* The defaults of a method: "fgsm" (one step of eps) or "pgd" (10 steps, random start). */
+GB_API int gb_attack_default(gb_attack_config *config, const char *method);
+
+/* What became of one image. */
+typedef struct gb_attack_result {
+    int done;           /* 0: the run was cancelled before this image was finished */
+    int success;        /* the returned floats are misclassified (targeted: take the target class) */
+    int predicted;      /* class of the returned floats */
+    int iterations;     /* steps until the first success, over all restarts; all steps without one */
+    int zero_gradients; /* steps whose gradient was zero everywhere: masked or saturated gradients */
+    float loss;         /* of the returned floats */
+    double linf, l2;    /* distances from the input, in the [0,1] range */
+} gb_attack_result;
+
+typedef struct gb_attack gb_attack; /* a method made ready for a model, a device and a batch size */
+
+/* Makes an attack ready. batch: images at once; halved, with a warning in the device's log, while
+ * they do not fit into the device's memory. The model and config may be freed afterwards. */
+GB_API int gb_attack_open(gb_attack **out, gb_device *dev, const gb_model *model, int64_t batch,
+                          const gb_attack_config *config);
+GB_API void gb_attack_free(gb_attack *attack);
+
+/* Attacks n images (any n). adversarial: (n,C,H,W), may be `images` itself; result: n of them, or
+ * NULL. labels: n classes to leave, or with `targeted` to reach. An image whose logits are NaN or
+ * infinite ends the run with GB_ERR_NUMERIC. Floats: to save 8-bit pictures see gb_quantize. */
+GB_API int gb_attack_images(float *adversarial, gb_attack_result *result, gb_attack *attack,
+                            const float *images, const int *labels, size_t n,
+                            const gb_progress *progress);
+
+/* Rounds an attacked image to 8 bits without leaving the ball around its 8-bit original: `count`
+ * values each, in the same order; out may be `original`. */
+GB_API int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original, size_t count,
+                       gb_norm norm, float eps);
 
 #ifdef __cplusplus
 }

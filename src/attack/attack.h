@@ -1,0 +1,96 @@
+// Attacks: methods found by name, their parameters as data, and the run over any number of images.
+#ifndef GB_ATTACK_ATTACK_H
+#define GB_ATTACK_ATTACK_H
+
+#include "engine/session.h"
+
+// --- methods and parameters (attack/method.c, attack/param.c) ---
+
+typedef enum gb_param_kind {
+    GB_PARAM_EPS,   // float in the [0,1] pixel range; written as a number or a fraction, "8/255"
+    GB_PARAM_INT,
+    GB_PARAM_FLAG,  // yes or no; on the command line --NAME and --no-NAME
+    GB_PARAM_ENUM,  // one of choices[]
+    GB_PARAM_SEED   // uint64
+} gb_param_kind;
+
+// One field of gb_attack_config as options, help and checks see it.
+typedef struct gb_param {
+    const char *name;   // "step-size"; the option is --step-size
+    gb_param_kind kind;
+    size_t offset;      // of the field in gb_attack_config
+    double min, max;    // EPS, INT
+    const char *const *choices; // ENUM: NULL-terminated; the value is first + the index
+    int first;
+    const char *unset;  // EPS: NaN is allowed and means this, for help: "2.5 eps / steps"
+    const char *help;   // one line, no full stop
+} gb_param;
+
+struct gb_steps;
+struct gb_steps_io;
+
+typedef struct gb_method {
+    const char *name;  // "pgd"
+    const char *title; // "projected gradient descent (Madry et al. 2018)"
+    const char *const *params;  // NULL-terminated names of the parameters that it reads
+    gb_attack_config defaults;  // eps and step_size may be NaN: see gb_attack_resolve
+    int (*check)(const gb_attack_config *config); // what ranges alone cannot say; may be NULL
+    // Attacks the images that are in the state now: all restarts, all steps.
+    int (*run)(struct gb_steps *steps, const gb_attack_config *config, const struct gb_steps_io *io);
+} gb_method;
+
+const gb_method *const *gb_method_all(size_t *count);
+int gb_method_find(const gb_method **out, const char *name); // GB_ERR_ARG lists the names
+// Every parameter of every method; a method's own are those it lists.
+const gb_param *gb_param_all(size_t *count);
+// GB_ERR_ARG: no such parameter, or not one of this method; lists the method's.
+int gb_param_find(const gb_param **out, const gb_method *method, const char *name);
+
+// Reads text into the parameter's field, checking its range. Messages name the parameter.
+int gb_param_set(gb_attack_config *config, const gb_param *param, const char *text);
+// The field as text ("8/255" for multiples of 1/255); returns buf.
+char *gb_param_text(char *buf, size_t size, const gb_attack_config *config, const gb_param *param);
+// A number or a fraction of two numbers ("8/255"); finite. `what` is for the message.
+int gb_parse_eps(float *out, const char *text, const char *what);
+
+// Checks the whole configuration and fills in what is NaN from norm, eps and steps.
+int gb_attack_resolve(gb_attack_config *config);
+
+// --- running (attack/attack.c) ---
+
+// Makes an attack ready: its session has base's batch, normalisation, bindings and log, the gradient
+// and config's loss. On GB_ERR_DEVICE_MEM the batch is halved, with a warning, down to 1.
+int gb_attack_create(gb_attack **out, gb_device *dev, const gb_graph *model,
+                     const gb_session_options *base, const gb_attack_config *config);
+// The session, good for gb_session_logits too; its batch may be smaller than asked for.
+gb_session *gb_attack_session(const gb_attack *attack);
+const gb_attack_config *gb_attack_get_config(const gb_attack *attack); // resolved
+
+// n images and what to do with them. Arrays of n; images (n,C,H,W) in [0,1].
+typedef struct gb_attack_job {
+    size_t n;
+    const float *images;
+    const int *labels;        // classes to leave, or targets
+    const uint32_t *ids;      // keys of the random numbers; NULL: gb_image_id of the pixels
+    const char *const *names; // for messages; NULL: "image 3"
+    const gb_progress *progress; // may be NULL
+} gb_attack_job;
+
+// adversarial: n images, may be job->images itself; result: n, or NULL. On GB_ERR_CANCELLED the
+// images that were finished have result.done set and are in `adversarial`.
+int gb_attack_run(gb_attack *attack, float *adversarial, gb_attack_result *result,
+                  const gb_attack_job *job);
+
+// A hash of the pixels: what keys the noise of an image whatever batch and place it has.
+uint32_t gb_image_id(const float *pixels, size_t count);
+
+// --- classifying (attack/classify.c) ---
+
+// The first output of any number of images, split into batches: logits (n,classes).
+int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n);
+int64_t gb_session_classes(const gb_session *s);
+int64_t gb_session_pixels(const gb_session *s); // floats an image: C*H*W
+void gb_softmax(float *probability, const float *logits, size_t classes); // may be in place
+int gb_argmax(const float *v, size_t count); // the first of equals
+
+#endif
