@@ -36,6 +36,19 @@ int gb_infer_float(const gb_node *node, int i)
     return 0;
 }
 
+int gb_infer_broadcasts_to(const gb_node *node, int i, const gb_shape *shape)
+{
+    const gb_shape *from = &gb_input(node, i)->shape;
+    gb_shape both;
+    if (gb_shape_broadcast(&both, from, shape) < 0 || !gb_shape_equal(&both, shape)) {
+        char a[160], b[160];
+        return gb_fail(GB_ERR_FORMAT, "%s: input %d of shape %s does not broadcast to %s",
+                       gb_node_text(node), i, gb_shape_text(a, sizeof a, from),
+                       gb_shape_text(b, sizeof b, shape));
+    }
+    return 0;
+}
+
 int gb_infer_single(const gb_node *node, const char *what)
 {
     for (int i = 1; i < node->n_out; i++)

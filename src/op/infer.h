@@ -17,6 +17,9 @@ void gb_infer_out(gb_node *node, int i, gb_dtype type, const gb_shape *shape);
 // Input i must be of floats.
 int gb_infer_float(const gb_node *node, int i);
 
+// Input i must broadcast to `shape` without changing it.
+int gb_infer_broadcasts_to(const gb_node *node, int i, const gb_shape *shape);
+
 // Fails if any output after the first is asked for; `what` says which those are.
 int gb_infer_single(const gb_node *node, const char *what);
 

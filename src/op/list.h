@@ -5,7 +5,11 @@
 #include "op/op.h"
 
 // One line a file of src/op, by ONNX's names: arithmetic, then shapes and indices.
-#define GB_OPS_ARITHMETIC(X)
+#define GB_OPS_ARITHMETIC(X) \
+    X(Conv) \
+    X(Gemm) \
+    X(MatMul) \
+    X(MaxPool) X(AveragePool) X(GlobalMaxPool) X(GlobalAveragePool)
 
 #define GB_OPS_SHAPE(X)
 

@@ -123,6 +123,8 @@ int gb_window_read(const gb_node *node, gb_window *w)
             return gb_fail(GB_ERR_UNSUPPORTED, "%s: an input of size %lld", gb_node_text(node),
                            (long long)w->in[d]);
     }
+    if (w->c_in < 1)
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s: its input has no channels", gb_node_text(node));
     if (!strncmp(node->type, "Global", 6)) {
         memcpy(w->kernel, w->in, sizeof w->kernel);
         return 0;

@@ -1,0 +1,26 @@
+// Conv.
+#include "op/infer.h"
+#include "op/list.h"
+#include "op/window.h"
+#include "ref/arithmetic.h"
+
+static int infer(gb_node *node)
+{
+    gb_window w;
+    gb_shape shape;
+    int err = 0;
+    GB_TRY(gb_infer_arity(node, 2, 3));
+    GB_TRY(gb_infer_float(node, 0));
+    GB_TRY(gb_infer_float(node, 1));
+    GB_TRY(gb_window_read(node, &w));
+    const gb_value *bias = gb_input(node, 2);
+    if (bias && (bias->shape.rank != 1 || bias->shape.dim[0] != w.c_out))
+        return gb_fail(GB_ERR_FORMAT, "%s: its bias is not a list of %lld numbers",
+                       gb_node_text(node), (long long)w.c_out);
+    gb_window_shape(&w, &shape);
+    gb_infer_out(node, 0, node->in[0]->type, &shape);
+fail:
+    return err;
+}
+
+GB_OP(Conv, .since = 7, .infer = infer, .eval = gb_ref_conv);

@@ -1,0 +1,41 @@
+// Gemm.
+#include "op/gemm.h"
+#include "op/infer.h"
+#include "op/list.h"
+#include "ref/arithmetic.h"
+
+int gb_gemm_read(const gb_node *node, gb_gemm *g)
+{
+    const gb_shape *a = &node->in[0]->shape, *b = &node->in[1]->shape;
+    if (a->rank != 2 || b->rank != 2)
+        return gb_fail(GB_ERR_FORMAT, "%s: multiplies tensors of rank %d and %d, not matrices",
+                       gb_node_text(node), a->rank, b->rank);
+    *g = (gb_gemm){.trans_a = gb_attr_int(node, "transA", 0),
+                   .trans_b = gb_attr_int(node, "transB", 0),
+                   .alpha = gb_attr_float(node, "alpha", 1),
+                   .beta = gb_attr_float(node, "beta", 1)};
+    g->m = a->dim[g->trans_a];
+    g->k = a->dim[!g->trans_a];
+    g->n = b->dim[!g->trans_b];
+    if (b->dim[g->trans_b] != g->k)
+        return gb_fail(GB_ERR_FORMAT, "%s: matrices of %lldx%lld and %lldx%lld do not fit",
+                       gb_node_text(node), (long long)g->m, (long long)g->k,
+                       (long long)b->dim[g->trans_b], (long long)g->n);
+    return 0;
+}
+
+static int infer(gb_node *node)
+{
+    gb_gemm g;
+    int err = 0;
+    GB_TRY(gb_infer_arity(node, 2, 3));
+    GB_TRY(gb_gemm_read(node, &g));
+    const gb_shape shape = {.rank = 2, .dim = {g.m, g.n}};
+    if (gb_input(node, 2))
+        GB_TRY(gb_infer_broadcasts_to(node, 2, &shape));
+    gb_infer_out(node, 0, node->in[0]->type, &shape);
+fail:
+    return err;
+}
+
+GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm);

@@ -1,0 +1,25 @@
+// MaxPool, AveragePool, GlobalMaxPool and GlobalAveragePool.
+#include "op/infer.h"
+#include "op/list.h"
+#include "op/window.h"
+#include "ref/arithmetic.h"
+
+static int infer(gb_node *node)
+{
+    gb_window w;
+    gb_shape shape;
+    int err = 0;
+    GB_TRY(gb_infer_arity(node, 1, 1));
+    GB_TRY(gb_infer_single(node, "the indices of the maxima are"));
+    GB_TRY(gb_infer_float(node, 0));
+    GB_TRY(gb_window_read(node, &w));
+    gb_window_shape(&w, &shape);
+    gb_infer_out(node, 0, node->in[0]->type, &shape);
+fail:
+    return err;
+}
+
+GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool);
+GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool);
+GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool);
+GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool);
