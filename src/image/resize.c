@@ -120,7 +120,8 @@ static int copy(gb_image *out, const gb_image *in)
     return err;
 }
 
-// Rows first, then columns, each only where that side changes.
+// Rows first, then columns, each only where that side changes. (From version 13 on, Pillow takes the
+// columns first where the height shrinks much more than the width; that moves some pixels by one.)
 int gb_image_resize(gb_image *out, const gb_image *in, int width, int height)
 {
     gb_image wide = {0};
