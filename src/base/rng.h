@@ -21,10 +21,10 @@ static inline gb_philox gb_philox4x32(gb_philox ctr, uint32_t k0, uint32_t k1)
     return ctr;
 }
 
-// A number in (0,1), 24 bits, never 0 or 1.
+// A number in (0,1), never 0 or 1: 23 bits and a half, since 24 and a half would round to 1.
 static inline float gb_uniform(uint32_t bits)
 {
-    return ((float)(bits >> 8) + 0.5f) * 0x1p-24f;
+    return ((float)(bits >> 9) + 0.5f) * 0x1p-23f;
 }
 
 #endif

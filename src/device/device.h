@@ -28,15 +28,20 @@ typedef struct gb_device_info {
 
 // Lists every device of every platform; *list is malloc'ed, the caller frees it. No device at all
 // is not an error: *count = 0. A platform that fails is skipped with a warning.
+const char *gb_device_type_name(gb_device_type type); // "CPU", "GPU", "other"
 int gb_device_list(gb_device_info **list, size_t *count, const gb_log *log);
 
 // Chooses among them. spec: "P:D", "cpu", "gpu", "any", or a piece of the platform's or device's
 // name (case-insensitive); NULL: $GIBBON_DEVICE, else "any". "any" is the discrete GPU with the most
-// compute (units x clock), else any GPU, else a CPU, else anything. GB_ERR_NO_DEVICE (lists what there
-// is), GB_ERR_AMBIGUOUS (lists the matches).
+// compute (units x clock), else any GPU, else a CPU, else anything; "cpu" and "gpu" are the best of
+// theirs. GB_ERR_NO_DEVICE (lists what there is), GB_ERR_AMBIGUOUS (lists the matches).
 int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, const char *spec);
 
-// Opens a device: context, in-order queue, program cache.
+// Opens a device: context, in-order queue, program cache. For users and tests:
+// $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G): info.memory is lowered
+// $GIBBON_KERNEL_FORM   cpu or gpu: which form of the kernels to run, whatever the device (info.type)
+// $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; the default is
+//                       on, but for drivers that do so themselves
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 void gb_device_close(gb_device *dev);
 const gb_device_info *gb_device_get_info(const gb_device *dev);

@@ -1,0 +1,120 @@
+// Chooses a device from a list by what a user typed.
+#include "device/device.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+// The default's order: a discrete GPU before an integrated one before a CPU before the rest.
+static int rank(const gb_device_info *d)
+{
+    switch (d->type) {
+    case GB_DEVICE_GPU: return d->integrated ? 2 : 3;
+    case GB_DEVICE_CPU: return 1;
+    default: return 0;
+    }
+}
+
+static bool better(const gb_device_info *a, const gb_device_info *b)
+{
+    int ra = rank(a), rb = rank(b);
+    if (ra != rb)
+        return ra > rb;
+    return (int64_t)a->compute_units * a->clock_mhz > (int64_t)b->compute_units * b->clock_mhz;
+}
+
+static bool has_piece(const char *text, const char *piece)
+{
+    size_t length = strlen(piece);
+    for (; *text; text++)
+        if (!strncasecmp(text, piece, length))
+            return true;
+    return false;
+}
+
+static void append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t size, const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
+// "0:0 NVIDIA RTX (NVIDIA CUDA), 1:0 ..." of those in match, or of all where match is NULL.
+static void names(char *text, size_t size, const gb_device_info *list, size_t count,
+                  const bool *match)
+{
+    text[0] = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!match || match[i])
+            append(text, size, "%s%d:%d %s (%s)", text[0] ? ", " : "", list[i].platform,
+                   list[i].device, list[i].name, list[i].platform_name);
+}
+
+// "P:D" and nothing else.
+static bool parse_index(const char *spec, long *p, long *d)
+{
+    char *end;
+    if (*spec < '0' || *spec > '9')
+        return false;
+    *p = strtol(spec, &end, 10);
+    if (*end != ':' || end[1] < '0' || end[1] > '9')
+        return false;
+    *d = strtol(end + 1, &end, 10);
+    return *end == 0;
+}
+
+int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, const char *spec)
+{
+    char text[800];
+    long p, d;
+    const char *from = "";
+    if (!spec) {
+        spec = getenv("GIBBON_DEVICE");
+        from = " (from $GIBBON_DEVICE)";
+    }
+    if (!spec || !*spec) {
+        spec = "any";
+        from = "";
+    }
+    if (!count)
+        return gb_fail(GB_ERR_NO_DEVICE,
+                       "no OpenCL device found; install a driver, for example pocl-opencl-icd for "
+                       "the CPU, or your GPU vendor's (`gibbon devices` lists the packages)");
+
+    bool *match = calloc(count, sizeof *match);
+    if (!match)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for %zu devices", count);
+    bool any = !strcasecmp(spec, "any"), cpu = !strcasecmp(spec, "cpu");
+    bool gpu = !strcasecmp(spec, "gpu"), numbered = parse_index(spec, &p, &d);
+    size_t matches = 0, best = 0;
+    int err = 0;
+    for (size_t i = 0; i < count; i++) {
+        const gb_device_info *o = &list[i];
+        if (any || cpu || gpu)
+            match[i] = any || o->type == (cpu ? GB_DEVICE_CPU : GB_DEVICE_GPU);
+        else if (numbered)
+            match[i] = o->platform == p && o->device == d;
+        else
+            match[i] = has_piece(o->name, spec) || has_piece(o->platform_name, spec);
+        if (match[i] && (!matches++ || better(o, &list[best])))
+            best = i;
+    }
+    if (!matches) {
+        names(text, sizeof text, list, count, NULL);
+        err = gb_fail(GB_ERR_NO_DEVICE, "no device matches '%s'%s; there is %s", spec, from, text);
+    } else if (matches > 1 && !any && !cpu && !gpu) {
+        names(text, sizeof text, list, count, match);
+        err = gb_fail(GB_ERR_AMBIGUOUS, "'%s'%s matches several devices: %s; give its index P:D",
+                      spec, from, text);
+    } else {
+        *index = best;
+    }
+    free(match);
+    return err;
+}

@@ -1,0 +1,89 @@
+// What the files of this folder share; nobody else includes it.
+#ifndef GB_DEVICE_INTERNAL_H
+#define GB_DEVICE_INTERNAL_H
+
+#include "device/device.h"
+
+#include <CL/cl.h>
+
+typedef struct gb_program {
+    struct gb_program *next;
+    char *name, *options; // what it was asked for by
+    cl_program program;
+} gb_program;
+
+typedef struct gb_timing { // a profiled launch whose time has not been read yet
+    gb_kernel *kernel;
+    cl_event event;
+} gb_timing;
+
+struct gb_device {
+    gb_device_info info;
+    gb_log log;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    gb_program *programs;
+    size_t allocated, peak;
+    double compile_seconds;
+    bool binary_cache; // keep binaries on disk
+    bool profile;
+    unsigned profile_round; // counts gb_device_profile(dev, true): older sums are void
+    gb_timing *timing;
+    size_t n_timing, cap_timing;
+};
+
+struct gb_buf {
+    gb_device *dev;
+    cl_mem mem;
+    cl_mem root;   // the buffer it is a slice of, itself for a whole one
+    size_t offset; // in root
+    size_t bytes;
+    bool whole;
+};
+
+struct gb_kernel {
+    gb_device *dev;
+    cl_kernel kernel;
+    char *name; // "program.kernel", for messages
+    size_t global[3], local[3];
+    bool any_local, sized;
+    double seconds;
+    unsigned profile_round;
+};
+
+typedef struct gb_found_device { // an entry of the list with its handles
+    gb_device_info info;
+    cl_platform_id platform;
+    cl_device_id id;
+} gb_found_device;
+
+// list.c
+int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log);
+
+// error.c
+const char *gb_cl_name(cl_int code); // "CL_OUT_OF_RESOURCES"
+// Records "what: CL_NAME" and returns the gb_status for it.
+int gb_cl_fail(cl_int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// program.c
+int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options);
+void gb_programs_free(gb_device *dev);
+
+// source.c: malloc'ed text of common.cl and NAME.cl together.
+int gb_program_source(char **out, gb_device *dev, const char *name);
+
+typedef struct gb_embedded { // the table made by tools/embed; ends with a NULL name
+    const char *name, *text;
+} gb_embedded;
+extern const gb_embedded gb_embedded_kernels[];
+
+// cache.c: binaries on disk under a key, any text of one line. A miss, a damaged or a foreign file
+// gives *data = NULL. Storing is best effort.
+void gb_cache_load(void **data, size_t *size, const char *key);
+void gb_cache_store(const char *key, const void *data, size_t size);
+
+// kernel.c: reads the times of finished launches into their kernels.
+int gb_timing_collect(gb_device *dev);
+
+#endif
