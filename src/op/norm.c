@@ -1,0 +1,96 @@
+// BatchNormalization, InstanceNormalization and LayerNormalization.
+#include "op/norm.h"
+#include "op/infer.h"
+#include "op/list.h"
+#include "ref/arithmetic.h"
+
+#include <string.h>
+
+int gb_norm_read(const gb_node *node, gb_norm_args *n)
+{
+    const gb_shape *shape = &node->in[0]->shape;
+    const bool layer = !strcmp(node->type, "LayerNormalization");
+    int err = 0;
+    *n = (gb_norm_args){.epsilon = gb_attr_float(node, "epsilon", 1e-5f),
+                   .outer = 1, .channels = 1, .inner = 1};
+    if (layer)
+        GB_TRY(gb_axis(node, gb_attr_int(node, "axis", -1), shape->rank, &n->axis));
+    else if (shape->rank < 2)
+        return gb_fail(GB_ERR_FORMAT, "%s: its input has no channels", gb_node_text(node));
+    for (int d = 0; d < shape->rank; d++) {
+        if (d < (layer ? n->axis : 1))
+            n->outer *= shape->dim[d];
+        else if (d == 1 && !layer)
+            n->channels = shape->dim[d];
+        else
+            n->inner *= shape->dim[d];
+    }
+fail:
+    return err;
+}
+
+// Inputs 1 to `last` are lists of one number a channel.
+static int check_channels(const gb_node *node, int last, int64_t channels)
+{
+    for (int i = 1; i <= last; i++) {
+        const gb_shape *shape = &node->in[i]->shape;
+        if (shape->rank != 1 || shape->dim[0] != channels)
+            return gb_fail(GB_ERR_FORMAT, "%s: input %d is not a list of %lld numbers",
+                           gb_node_text(node), i, (long long)channels);
+    }
+    return 0;
+}
+
+static int infer_batch(gb_node *node)
+{
+    gb_norm_args n;
+    int err = 0;
+    GB_TRY(gb_infer_arity(node, 5, 5));
+    GB_TRY(gb_infer_single(node, "training (running statistics) is"));
+    if (gb_attr_int(node, "training_mode", 0) || !gb_attr_int(node, "spatial", 1))
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s: only inference with one mean and variance a "
+                       "channel is supported", gb_node_text(node));
+    GB_TRY(gb_infer_float(node, 0));
+    GB_TRY(gb_norm_read(node, &n));
+    GB_TRY(check_channels(node, 4, n.channels));
+    gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+fail:
+    return err;
+}
+
+static int infer_instance(gb_node *node)
+{
+    gb_norm_args n;
+    int err = 0;
+    GB_TRY(gb_infer_arity(node, 3, 3));
+    GB_TRY(gb_infer_float(node, 0));
+    GB_TRY(gb_norm_read(node, &n));
+    GB_TRY(check_channels(node, 2, n.channels));
+    gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+fail:
+    return err;
+}
+
+static int infer_layer(gb_node *node)
+{
+    gb_norm_args n;
+    int err = 0;
+    GB_TRY(gb_infer_arity(node, 2, 3));
+    GB_TRY(gb_infer_float(node, 0));
+    GB_TRY(gb_norm_read(node, &n));
+    gb_shape shape = node->in[0]->shape;
+    for (int i = 1; i < node->n_in; i++)
+        if (node->in[i])
+            GB_TRY(gb_infer_broadcasts_to(node, i, &shape));
+    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    for (int d = n.axis; d < shape.rank; d++)
+        shape.dim[d] = 1;
+    gb_infer_out(node, 1, node->in[0]->type, &shape);
+    gb_infer_out(node, 2, node->in[0]->type, &shape);
+fail:
+    return err;
+}
+
+GB_OP(BatchNormalization, .since = 7, .infer = infer_batch, .eval = gb_ref_batch_norm);
+GB_OP(InstanceNormalization, .since = 7, .infer = infer_instance, .eval = gb_ref_instance_norm);
+GB_OP(LayerNormalization, .since = 17, .infer = infer_layer, .eval = gb_ref_layer_norm);

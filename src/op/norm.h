@@ -1,0 +1,31 @@
+// Normalisations.
+#ifndef GB_OP_NORM_H
+#define GB_OP_NORM_H
+
+#include "ir/ir.h"
+
+// BatchNormalization: y = (x - mean[c]) / sqrt(var[c] + epsilon) * scale[c] + bias[c], channel axis
+// 1; inputs x, scale, bias, mean, var.
+// InstanceNormalization: the same with mean and variance of each (n, c) over the spatial elements;
+// inputs x, scale, bias.
+// LayerNormalization: mean and variance over the axes from `axis` on, y = (x - mean) * inv_std *
+// scale + bias, where scale and the optional bias broadcast to x; outputs y, mean, inv_std.
+// The variance is the biased one. x is [outer, channels, inner] for the first two, with outer = N;
+// [outer, inner] with channels 1 for the third.
+typedef struct gb_norm_args {
+    float epsilon;
+    int axis; // LayerNormalization
+    int64_t outer, channels, inner;
+} gb_norm_args;
+int gb_norm_read(const gb_node *node, gb_norm_args *n);
+
+// LRN: y = x / (bias + alpha / size * s)^beta with s the sum of squares over the channels
+// c - before .. c + after that exist.
+typedef struct gb_lrn {
+    float alpha, beta, bias;
+    int64_t size, before, after;
+    int64_t outer, channels, inner;
+} gb_lrn;
+int gb_lrn_read(const gb_node *node, gb_lrn *l);
+
+#endif
