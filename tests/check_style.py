@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Checks that .clang-format and .editorconfig say the same and that the sources obey what they
+both say. Usage: check_style.py SOURCE_ROOT"""
+import configparser
+import pathlib
+import sys
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    editor = configparser.ConfigParser()
+    editor.read_string("[top]\n" + (root / ".editorconfig").read_text())
+    every = editor["*"]
+    clang = dict(line.split(":", 1) for line in (root / ".clang-format").read_text().splitlines()
+                 if ":" in line)
+    problems = []
+    for ours, theirs in (("ColumnLimit", "max_line_length"), ("IndentWidth", "indent_size")):
+        if clang[ours].strip() != every[theirs].strip():
+            problems.append(f".clang-format {ours} is not .editorconfig {theirs}")
+    limit = int(every["max_line_length"])
+
+    files = [p for folder in ("include", "src", "cl", "tools", "tests")
+             for p in sorted((root / folder).rglob("*"))
+             if p.suffix in (".c", ".h", ".cl") and p.is_file()]
+    for path in files:
+        name = path.relative_to(root)
+        data = path.read_bytes()
+        if not data.endswith(b"\n") or data.endswith(b"\n\n"):
+            problems.append(f"{name}: must end with one newline")
+        for number, line in enumerate(data.decode().splitlines(), 1):
+            if len(line) > limit:
+                problems.append(f"{name}:{number}: {len(line)} columns")
+            if "\t" in line or "\r" in line or line != line.rstrip():
+                problems.append(f"{name}:{number}: a tab, a carriage return or a trailing blank")
+    for problem in problems:
+        print(problem)
+    print(f"{len(files)} files, {len(problems)} problems")
+    return 1 if problems or not files else 0
+
+
+sys.exit(main())
