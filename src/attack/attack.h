@@ -10,15 +10,15 @@ typedef enum gb_param_kind {
     GB_PARAM_EPS,   // float in the [0,1] pixel range; written as a number or a fraction, "8/255"
     GB_PARAM_INT,
     GB_PARAM_FLAG,  // yes or no; on the command line --NAME and --no-NAME
-    GB_PARAM_ENUM,  // one of choices[]
-    GB_PARAM_SEED   // uint64
+    GB_PARAM_ENUM   // one of choices[]
 } gb_param_kind;
 
-// One field of gb_attack_config as options, help and checks see it.
+// One field of gb_attack_config as options, help and checks see it. `targeted` and `seed` are not
+// parameters of a method: they follow from what the user asks of the whole run.
 typedef struct gb_param {
     const char *name;   // "step-size"; the option is --step-size
     gb_param_kind kind;
-    size_t offset;      // of the field in gb_attack_config
+    size_t offset;      // of the field in gb_attack_config: float for EPS, int for the others
     double min, max;    // EPS, INT
     const char *const *choices; // ENUM: NULL-terminated; the value is first + the index
     int first;
@@ -26,17 +26,17 @@ typedef struct gb_param {
     const char *help;   // one line, no full stop
 } gb_param;
 
-struct gb_steps;
-struct gb_steps_io;
+struct gb_steps; // attack/steps.h
 
 typedef struct gb_method {
     const char *name;  // "pgd"
     const char *title; // "projected gradient descent (Madry et al. 2018)"
     const char *const *params;  // NULL-terminated names of the parameters that it reads
     gb_attack_config defaults;  // eps and step_size may be NaN: see gb_attack_resolve
+    float step_factor; // step_size, where not set, is step_factor * eps / steps
     int (*check)(const gb_attack_config *config); // what ranges alone cannot say; may be NULL
-    // Attacks the images that are in the state now: all restarts, all steps.
-    int (*run)(struct gb_steps *steps, const gb_attack_config *config, const struct gb_steps_io *io);
+    // Attacks the batch that `steps` holds: all restarts, all steps.
+    int (*run)(struct gb_steps *steps);
 } gb_method;
 
 const gb_method *const *gb_method_all(size_t *count);

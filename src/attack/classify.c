@@ -1,0 +1,71 @@
+// Logits of any number of images through a session of a fixed batch.
+#include "attack/attack.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t gb_session_classes(const gb_session *s)
+{
+    return gb_shape_count(&gb_session_output(s, 0)->shape) / gb_session_batch(s);
+}
+
+int64_t gb_session_pixels(const gb_session *s)
+{
+    return gb_shape_count(&gb_session_input(s, 0)->shape) / gb_session_batch(s);
+}
+
+int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n)
+{
+    int err = 0;
+    float *out = NULL, *in = NULL;
+    size_t batch = (size_t)gb_session_batch(s), pixels = (size_t)gb_session_pixels(s);
+    size_t classes = (size_t)gb_session_classes(s);
+    gb_buf *labels = gb_session_labels(s);
+    in = malloc(batch * pixels * sizeof *in);
+    out = malloc(batch * classes * sizeof *out);
+    if (!in || !out) {
+        err = gb_fail(GB_ERR_NOMEM, "out of memory for a batch of %zu images", batch);
+        goto fail;
+    }
+    if (labels) // the loss is computed along the way; any label will do
+        GB_TRY(gb_buf_fill(labels, 0, batch * sizeof(int32_t), 0));
+    for (size_t first = 0; first < n; first += batch) {
+        size_t count = n - first < batch ? n - first : batch;
+        for (size_t i = 0; i < batch; i++) {
+            size_t from = first + (i < count ? i : count - 1);
+            memcpy(in + i * pixels, images + from * pixels, pixels * sizeof *in);
+        }
+        GB_TRY(gb_session_upload(s, gb_session_input(s, 0), in));
+        GB_TRY(gb_session_forward(s));
+        GB_TRY(gb_session_download(s, gb_session_output(s, 0), out));
+        memcpy(logits + first * classes, out, count * classes * sizeof *out);
+    }
+fail:
+    free(in);
+    free(out);
+    return err;
+}
+
+void gb_softmax(float *probability, const float *logits, size_t classes)
+{
+    float most = -INFINITY;
+    double sum = 0;
+    for (size_t i = 0; i < classes; i++)
+        most = logits[i] > most ? logits[i] : most;
+    for (size_t i = 0; i < classes; i++) {
+        double e = exp((double)logits[i] - (double)most);
+        probability[i] = (float)e;
+        sum += e;
+    }
+    for (size_t i = 0; i < classes; i++)
+        probability[i] = (float)(probability[i] / sum);
+}
+
+int gb_argmax(const float *v, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        best = v[i] > v[best] ? i : best;
+    return (int)best;
+}

@@ -1,0 +1,91 @@
+// The table of attack methods, and the checks of a whole configuration.
+#include "attack/method.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const gb_method *const methods[] = {&gb_method_fgsm, &gb_method_pgd};
+
+const gb_method *const *gb_method_all(size_t *count)
+{
+    *count = GB_COUNT(methods);
+    return methods;
+}
+
+int gb_method_find(const gb_method **out, const char *name)
+{
+    char list[256] = "";
+    for (size_t i = 0; i < GB_COUNT(methods); i++) {
+        if (name && !strcmp(methods[i]->name, name)) {
+            *out = methods[i];
+            return 0;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", methods[i]->name);
+    }
+    return gb_fail(GB_ERR_ARG, "unknown method '%s'; there are %s", name ? name : "", list);
+}
+
+int gb_attack_default(gb_attack_config *config, const char *method)
+{
+    const gb_method *found;
+    int err = gb_method_find(&found, method);
+    if (err < 0)
+        return err;
+    *config = found->defaults;
+    config->method = found->name;
+    return 0;
+}
+
+static int check_param(const gb_attack_config *config, const gb_param *param)
+{
+    const char *field = (const char *)config + param->offset;
+    double low = param->min, high = param->max, value;
+    if (param->kind == GB_PARAM_EPS) {
+        float real;
+        memcpy(&real, field, sizeof real);
+        if (isnan(real))
+            return 0; // not set
+        value = real;
+    } else {
+        int number;
+        memcpy(&number, field, sizeof number);
+        value = number;
+    }
+    if (param->kind == GB_PARAM_FLAG) {
+        low = 0;
+        high = 1;
+    } else if (param->kind == GB_PARAM_ENUM) {
+        for (low = high = param->first; param->choices[(int)high - param->first + 1];)
+            high++;
+    }
+    if (!(value >= low && value <= high))
+        return gb_fail(GB_ERR_ARG, "%s %g is outside %g to %g", param->name, value, low, high);
+    return 0;
+}
+
+int gb_attack_resolve(gb_attack_config *config)
+{
+    const gb_method *method;
+    const gb_param *param;
+    int err = 0;
+    size_t count;
+    GB_TRY(gb_method_find(&method, config->method));
+    config->method = method->name;
+    param = gb_param_all(&count);
+    for (size_t i = 0; i < count; i++)
+        GB_TRY(check_param(config, &param[i]));
+    if (isnan(config->eps))
+        config->eps = config->norm == GB_NORM_LINF ? 8.0f / 255 : 1.0f;
+    if (config->norm == GB_NORM_LINF && config->eps > 1)
+        return gb_fail(GB_ERR_ARG,
+                       "eps %g is larger than the whole pixel range [0,1]: did you mean %g/255?",
+                       (double)config->eps, (double)config->eps);
+    if (method->check)
+        GB_TRY(method->check(config));
+    if (isnan(config->step_size))
+        config->step_size = method->step_factor * config->eps / (float)config->steps;
+fail:
+    return err;
+}

@@ -1,0 +1,71 @@
+// FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018): steps along the gradient of a loss, each
+// projected onto the ball around the image. FGSM is the one step of length eps.
+#include "attack/method.h"
+#include "attack/steps.h"
+
+#include <math.h>
+
+static int run(gb_steps *steps)
+{
+    const gb_attack_config *config = gb_steps_config(steps);
+    int err = 0;
+    size_t open = 1;
+    for (int restart = 0; restart < config->restarts && open; restart++) {
+        int first = restart * config->steps;
+        GB_TRY(gb_steps_start(steps, restart));
+        for (int step = 0; step < config->steps && open; step++) {
+            GB_TRY(gb_steps_gradient(steps));
+            GB_TRY(gb_steps_move(steps));
+            GB_TRY(gb_steps_sync(steps, first + step + 1, false, &open));
+        }
+        if (open) {
+            GB_TRY(gb_steps_forward(steps));
+            GB_TRY(gb_steps_sync(steps, first + config->steps, true, &open));
+        }
+    }
+fail:
+    return err;
+}
+
+static int check_pgd(const gb_attack_config *config)
+{
+    if (config->restarts > 1 && !config->random_start)
+        return gb_fail(GB_ERR_ARG, "%d restarts without a random start would all be the same",
+                       config->restarts);
+    return 0;
+}
+
+static int check_fgsm(const gb_attack_config *config)
+{
+    if (config->steps != 1 || config->restarts != 1)
+        return gb_fail(GB_ERR_ARG, "fgsm takes one step; for %d steps and %d restarts use pgd",
+                       config->steps, config->restarts);
+    return 0;
+}
+
+static const char *const fgsm_params[] = {"norm", "eps", "loss", NULL};
+static const char *const pgd_params[] = {"norm",     "eps",          "step-size", "steps",
+                                         "restarts", "random-start", "loss",      "early-stop",
+                                         "keep-best", NULL};
+
+const gb_method gb_method_fgsm = {
+    .name = "fgsm",
+    .title = "fast gradient sign method: one step of length eps",
+    .params = fgsm_params,
+    .defaults = {.norm = GB_NORM_LINF, .loss = GB_LOSS_CE, .eps = NAN, .step_size = NAN, .steps = 1,
+                 .restarts = 1},
+    .step_factor = 1.0f,
+    .check = check_fgsm,
+    .run = run,
+};
+
+const gb_method gb_method_pgd = {
+    .name = "pgd",
+    .title = "projected gradient descent: many small steps, projected onto the ball",
+    .params = pgd_params,
+    .defaults = {.norm = GB_NORM_LINF, .loss = GB_LOSS_CE, .eps = NAN, .step_size = NAN, .steps = 10,
+                 .restarts = 1, .random_start = 1, .early_stop = 1, .keep_best = 1},
+    .step_factor = 2.5f,
+    .check = check_pgd,
+    .run = run,
+};
