@@ -43,25 +43,23 @@ int gb_image_check_size(const char *name, uint64_t width, uint64_t height)
 
 // Grey to RGB by repetition; RGB to grey with the luma of ITU-R BT.601 in 16-bit fixed point, which
 // is Pillow's convert("L").
-static int convert(gb_image *image, int channels)
+int gb_image_convert(gb_image *out, const gb_image *in, int channels)
 {
-    gb_image other;
-    if (image->channels == channels)
-        return 0;
-    int err = gb_image_init(&other, image->width, image->height, channels);
+    int err = gb_image_init(out, in->width, in->height, channels);
     if (err < 0)
         return err;
-    size_t pixels = (size_t)image->width * (size_t)image->height;
-    const uint8_t *in = image->data;
-    for (size_t i = 0; i < pixels; i++) {
-        if (channels == 3)
-            memset(other.data + 3 * i, in[i], 3);
-        else
-            other.data[i] = (uint8_t)((19595u * in[3 * i] + 38470u * in[3 * i + 1] +
-                                       7471u * in[3 * i + 2] + 0x8000u) >> 16);
-    }
-    gb_image_finish(image);
-    *image = other;
+    const size_t pixels = (size_t)in->width * (size_t)in->height;
+    if (in->channels == channels)
+        memcpy(out->data, in->data, pixels * (size_t)channels);
+    else if (channels == 3)
+        for (size_t i = 0; i < pixels; i++)
+            memset(out->data + 3 * i, in->data[i], 3);
+    else
+        for (size_t i = 0; i < pixels; i++) {
+            const uint8_t *rgb = in->data + 3 * i;
+            out->data[i] = (uint8_t)((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] +
+                                      0x8000u) >> 16);
+        }
     return 0;
 }
 
@@ -111,8 +109,11 @@ int gb_image_decode(gb_image *out, const void *bytes, size_t size, const char *n
         err = gb_png_decode(out, bytes, size, name);
     else
         return gb_fail(GB_ERR_FORMAT, "%s: neither a JPEG nor a PNG picture", name);
-    if (err == 0 && channels != 0)
-        err = convert(out, channels);
+    if (err == 0 && channels != 0 && channels != out->channels) {
+        gb_image as_read = *out;
+        err = gb_image_convert(out, &as_read, channels);
+        gb_image_finish(&as_read);
+    }
     if (err < 0)
         gb_image_finish(out);
     return err;

@@ -18,6 +18,7 @@ int gb_image_init(gb_image *image, int width, int height, int channels);
 // alpha over white, interlaced), told apart by content. channels: 1 or 3 converts, 0 keeps.
 int gb_image_read(gb_image *out, const char *path, int channels);
 int gb_image_decode(gb_image *out, const void *bytes, size_t size, const char *name, int channels);
+int gb_image_convert(gb_image *out, const gb_image *in, int channels); // grey <-> RGB, or a copy
 int gb_image_write_png(const char *path, const gb_image *image); // atomic
 
 // Antialiased bilinear with Pillow's fixed-point rules (8 bits between the two passes).
