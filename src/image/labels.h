@@ -1,0 +1,40 @@
+// Class names: read from a file, found by index, name or WordNet ID.
+#ifndef GB_IMAGE_LABELS_H
+#define GB_IMAGE_LABELS_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+typedef struct gb_class {
+    int index;
+    const char *name; // "giant panda, panda, panda bear": synonyms, the best known first
+    const char *wnid; // WordNet ID as in ImageNet ("n02510455"), "" where the file has none
+} gb_class;
+
+// A zeroed gb_labels is empty and valid. Sorted by index, which may have gaps.
+typedef struct gb_labels {
+    size_t count;
+    gb_class *item;
+    const char *path;
+    gb_arena arena;
+} gb_labels;
+
+// One class a line: "index name", "index WNID name", "WNID name" or "name", the same form on all lines
+// (without an index, the line's number counts from 0); or JSON: an array of names, or an object from
+// index to name or [WNID, name].
+int gb_labels_read(gb_labels *out, const char *path);
+int gb_labels_decode(gb_labels *out, const void *bytes, size_t size, const char *name);
+void gb_labels_finish(gb_labels *labels);
+
+const gb_class *gb_labels_at(const gb_labels *labels, int64_t index); // NULL: none
+const gb_class *gb_labels_wnid(const gb_labels *labels, const char *wnid);
+// The class's name up to the first comma, or "class 17" where there is none. Returns buf.
+char *gb_labels_text(char *buf, size_t size, const gb_labels *labels, int64_t index);
+
+// The class that a person means by `text`: an index, a WordNet ID, a name or one of its synonyms
+// (letter case and '_' for ' ' do not matter), or a piece of a single name. Ambiguous and unknown ones are
+// errors that list candidates. classes: how many the model has, 0 unknown; others are out of range.
+// Without labels (NULL or empty) only an index will do.
+int gb_labels_find(int *out, const gb_labels *labels, const char *text, int64_t classes);
+
+#endif

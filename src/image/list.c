@@ -1,0 +1,231 @@
+// From arguments to pictures, and from names to labels.
+#include "image/list.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+static bool ends_in(const char *path, const char *ending)
+{
+    size_t n = strlen(path), m = strlen(ending);
+    return n > m && strcasecmp(path + n - m, ending) == 0;
+}
+
+static bool is_picture(const char *path)
+{
+    return ends_in(path, ".jpg") || ends_in(path, ".jpeg") || ends_in(path, ".png");
+}
+
+static int add(gb_list *list, const char *path, bool npy, int64_t row)
+{
+    int err = gb_grow(&list->item, &list->capacity, list->count + 1, sizeof *list->item);
+    if (err < 0)
+        return err;
+    list->item[list->count++] = (gb_item){.path = path, .row = row, .npy = npy};
+    return 0;
+}
+
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+// Byte order, whatever the locale, so that a list is the same everywhere.
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+// Pictures of the folder first, then, `depth` levels down, those of its folders.
+static int add_folder(gb_list *list, const char *path, int depth)
+{
+    struct dirent **entry = NULL;
+    const size_t length = strlen(path);
+    const char *slash = length && path[length - 1] == '/' ? "" : "/";
+    int err = 0, n = scandir(path, &entry, visible, by_name);
+    if (n < 0)
+        return gb_fail(GB_ERR_IO, "%s: %s", path, strerror(errno));
+    for (int pass = 0; pass <= depth; pass++) {
+        for (int i = 0; i < n && err == 0; i++) {
+            struct stat st;
+            const char *inner =
+                gb_arena_printf(&list->arena, "%s%s%s", path, slash, entry[i]->d_name);
+            if (!inner)
+                err = GB_ERR_NOMEM;
+            else if (stat(inner, &st) < 0)
+                continue; // a dangling link
+            else if (pass == 0 && S_ISREG(st.st_mode) && is_picture(inner))
+                err = add(list, inner, false, -1);
+            else if (pass == 1 && S_ISDIR(st.st_mode))
+                err = add_folder(list, inner, depth - 1);
+        }
+    }
+    for (int i = 0; i < n; i++)
+        free(entry[i]);
+    free(entry);
+    return err;
+}
+
+static int add_npy(gb_list *list, const char *path)
+{
+    gb_npy npy;
+    int err = gb_npy_shape(&npy, path);
+    if (err < 0)
+        return err;
+    if (npy.rank == 3)
+        return add(list, path, true, -1);
+    if (npy.rank != 4 || npy.dim[0] < 1)
+        return gb_fail(GB_ERR_FORMAT, "%s: pictures in an .npy are [N,]C,H,W; this has %d "
+                                      "dimension%s%s", path, npy.rank, npy.rank == 1 ? "" : "s",
+                       npy.rank == 4 ? " and no picture" : "");
+    for (int64_t row = 0; row < npy.dim[0] && err == 0; row++)
+        err = add(list, path, true, row);
+    return err;
+}
+
+int gb_list_add(gb_list *list, const char *argument)
+{
+    struct stat st;
+    const size_t before = list->count;
+    const char *path = gb_arena_strdup(&list->arena, argument);
+    if (!path)
+        return GB_ERR_NOMEM;
+    if (stat(path, &st) < 0)
+        return gb_fail(GB_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return ends_in(path, ".npy") ? add_npy(list, path) : add(list, path, false, -1);
+    int err = add_folder(list, path, 1);
+    if (err == 0 && list->count == before)
+        err = gb_fail(GB_ERR_ARG, "%s: no .jpg, .jpeg or .png picture in this folder", path);
+    return err;
+}
+
+void gb_list_finish(gb_list *list)
+{
+    free(list->item);
+    gb_arena_finish(&list->arena);
+    *list = (gb_list){0};
+}
+
+// The file's name without its folder; *length: without its ending too.
+static const char *stem(const char *path, size_t *length)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    *length = dot && dot > name ? (size_t)(dot - name) : strlen(name);
+    return name;
+}
+
+char *gb_item_text(char *buf, size_t size, const gb_item *item)
+{
+    if (item->row >= 0)
+        snprintf(buf, size, "%s[%lld]", item->path, (long long)item->row);
+    else
+        snprintf(buf, size, "%s", item->path);
+    return buf;
+}
+
+char *gb_item_stem(char *buf, size_t size, const gb_item *item)
+{
+    size_t length;
+    const char *name = stem(item->path, &length);
+    if (item->row >= 0)
+        snprintf(buf, size, "%.*s_%lld", (int)length, name, (long long)item->row);
+    else
+        snprintf(buf, size, "%.*s", (int)length, name);
+    return buf;
+}
+
+static int load_npy(float *chw, const gb_item *item, const gb_preproc *p)
+{
+    const int64_t want[3] = {p->channels, p->crop_h, p->crop_w};
+    const size_t count = (size_t)(want[0] * want[1] * want[2]);
+    gb_npy npy;
+    int err = item->row < 0 ? gb_npy_read(&npy, item->path)
+                            : gb_npy_read_rows(&npy, item->path, item->row, 1);
+    if (err < 0)
+        return err;
+    const int64_t *dim = npy.dim + (item->row >= 0);
+    if (npy.rank != 3 + (item->row >= 0) || memcmp(dim, want, sizeof want) != 0) {
+        err = gb_fail(GB_ERR_ARG, "%s: pictures of %lldx%lldx%lld, but the model takes %dx%dx%d "
+                                  "(channels, height, width)", item->path, (long long)dim[0],
+                      (long long)dim[1], (long long)dim[2], p->channels, p->crop_h, p->crop_w);
+        goto fail;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!(npy.data[i] >= 0.0f && npy.data[i] <= 1.0f)) { // false for NaN
+            err = gb_fail(GB_ERR_ARG, "%s: holds %g; pixels are from 0 to 1", item->path,
+                          (double)npy.data[i]);
+            goto fail;
+        }
+    }
+    memcpy(chw, npy.data, count * sizeof *chw);
+fail:
+    gb_npy_finish(&npy);
+    return err;
+}
+
+int gb_item_load(float *chw, const gb_item *item, const gb_preproc *p)
+{
+    gb_image picture = {0}, fitted = {0};
+    int err = 0;
+    if (item->npy)
+        return load_npy(chw, item, p);
+    GB_TRY(gb_image_read(&picture, item->path, p->channels));
+    err = gb_preproc_image(&fitted, &picture, p);
+    if (err < 0) {
+        gb_fail_in(err, "%s", item->path);
+        goto fail;
+    }
+    gb_image_to_chw(chw, &fitted);
+fail:
+    gb_image_finish(&picture);
+    gb_image_finish(&fitted);
+    return err;
+}
+
+static int label_of_file(int *out, const char *path, const gb_labels *labels, int64_t classes)
+{
+    char name[256];
+    size_t length;
+    const char *start = stem(path, &length);
+    snprintf(name, sizeof name, "%.*s", (int)length, start);
+    // n02510455_name: a WordNet ID up to the first '_'.
+    size_t head = strcspn(name, "_");
+    if (head == 9 && name[0] == 'n' && strspn(name + 1, "0123456789") == 8) {
+        name[head] = 0;
+        if (!labels || labels->count == 0)
+            return gb_fail(GB_ERR_ARG, "a labels file is needed to look up %s", name);
+        if (!gb_labels_wnid(labels, name))
+            return gb_fail(GB_ERR_ARG, "%s has no class %s", labels->path, name);
+        return gb_labels_find(out, labels, name, classes);
+    }
+    const char *tail = strrchr(name, '_');
+    if (!tail || !tail[1] || tail[1 + strspn(tail + 1, "0123456789")])
+        return gb_fail(GB_ERR_ARG, "no label in its name (n02510455_NAME.JPEG or NAME_388.png)");
+    return gb_labels_find(out, labels, tail + 1, classes);
+}
+
+static int label_of_folder(int *out, const char *path, const gb_labels *labels, int64_t classes)
+{
+    char folder[256];
+    const char *end = strrchr(path, '/'), *start = end;
+    while (start && start > path && start[-1] != '/')
+        start--;
+    if (!start || start == end || (end - start == 1 && *start == '.'))
+        return gb_fail(GB_ERR_ARG, "no folder in its path to take the label from");
+    snprintf(folder, sizeof folder, "%.*s", (int)(end - start), start);
+    return gb_labels_find(out, labels, folder, classes);
+}
+
+int gb_item_label(int *out, const gb_item *item, gb_label_from from, const gb_labels *labels,
+                  int64_t classes)
+{
+    int err = from == GB_LABEL_FILE ? label_of_file(out, item->path, labels, classes)
+                                    : label_of_folder(out, item->path, labels, classes);
+    return err < 0 ? gb_fail_in(err, "%s", item->path) : 0;
+}
