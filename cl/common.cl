@@ -67,6 +67,21 @@ static vf act_apply(vf x, float lo, float hi, float slope)
     return select(select(x, vhi, x > vhi), below, x < vlo);
 }
 
+// Bit i of the result: lane i of a comparison is true.
+static uint vbits(vi c)
+{
+#if VW == 1
+    return c != 0;
+#else
+    int t[VW];
+    VSTORE(c & 1, t);
+    uint bits = 0;
+    for (int i = 0; i < VW; i++)
+        bits |= (uint)t[i] << i;
+    return bits;
+#endif
+}
+
 // Philox 4x32-10, the twin of src/base/rng.h.
 static uint4 philox4x32(uint4 c, uint k0, uint k1)
 {
@@ -83,4 +98,67 @@ static uint4 philox4x32(uint4 c, uint k0, uint k1)
 static float uniform01(uint bits)
 {
     return ((float)(bits >> 9) + 0.5f) * 0x1p-23f;
+}
+
+// --- loop nests (the host's half: src/op/nd.c) ---
+
+typedef struct nd_range {
+    int i0, i1, r0, r1; // elements of the inner dimension, rows
+} nd_range;
+
+// This work-item's share of inner x outer elements; chunk 0: one element each.
+static nd_range nd_item(int inner, int outer, int chunk, int rows)
+{
+    nd_range s;
+    int x = get_global_id(0), y = get_global_id(1);
+    if (chunk == 0) {
+        s.r0 = x / inner;
+        s.r1 = min(s.r0 + 1, outer);
+        s.i0 = x - s.r0 * inner;
+        s.i1 = s.i0 + 1;
+    } else {
+        s.i0 = x * chunk;
+        s.i1 = min(s.i0 + chunk, inner);
+        s.r0 = y * rows;
+        s.r1 = min(s.r0 + rows, outer);
+    }
+    return s;
+}
+
+// Where the four operands are in row `row`. `table` has a line of 8 for each of n dimensions: size,
+// 3 unused, 4 strides.
+static int4 nd_row(global const int *table, int n, int row)
+{
+    int4 at = 0;
+    for (int d = 0; d < n; d++, table += 8) {
+        int up = d + 1 < n ? row / table[0] : 0;
+        at += (row - up * table[0]) * vload4(1, table);
+        row = up;
+    }
+    return at;
+}
+
+// The next n elements along a stride, at most VW; the other lanes repeat the last one.
+static vf nd_get(global const float *p, int stride, int n)
+{
+    if (stride == 0)
+        return (vf)(p[0]);
+    if (stride == 1 && n >= VW)
+        return VLOAD(p);
+    float t[VW];
+    for (int i = 0; i < VW; i++)
+        t[i] = p[min(i, n - 1) * stride];
+    return VLOAD(t);
+}
+
+static void nd_put(vf v, global float *p, int stride, int n)
+{
+    if (stride == 1 && n >= VW) {
+        VSTORE(v, p);
+        return;
+    }
+    float t[VW];
+    VSTORE(v, t);
+    for (int i = 0; i < min(n, VW); i++)
+        p[i * stride] = t[i];
 }

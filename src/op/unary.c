@@ -93,7 +93,9 @@ fail:
     return err;
 }
 
-#define UNARY(name, opset) GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_unary)
+#define UNARY(name, opset) \
+    GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_unary, \
+          .forward = gb_unary_forward, .backward = gb_unary_backward)
 UNARY(Relu, 7);
 UNARY(LeakyRelu, 7);
 UNARY(Elu, 7);

@@ -2,7 +2,7 @@
 #ifndef GB_OP_UNARY_H
 #define GB_OP_UNARY_H
 
-#include "ir/ir.h"
+#include "op/emit.h"
 
 // The formulas, with a and b as gb_unary holds them.
 typedef enum gb_unary_kind {
@@ -45,5 +45,11 @@ typedef struct gb_unary {
 
 // GB_ERR_UNSUPPORTED where Clip's limits are no constants.
 int gb_unary_read(const gb_node *node, gb_unary *u);
+
+// Records y = f(x) for views of one shape; y may be x.
+void gb_emit_unary(gb_emit *e, const gb_shape *shape, const gb_view *y, const gb_view *x,
+                   const gb_unary *u);
+int gb_unary_forward(gb_emit *e, gb_node *node);
+int gb_unary_backward(gb_emit *e, gb_node *node);
 
 #endif

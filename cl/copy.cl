@@ -1,0 +1,27 @@
+// Strided copies and fills.
+
+// y = x, or y += x; operands 0: y, 1: x.
+kernel void copy(global const int *table, int n_outer, int inner, int outer, int chunk, int rows,
+                 global float *y, int y0, int ys, global const float *x, int x0, int xs, int add)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int r = s.r0; r < s.r1; r++) {
+        int4 at = nd_row(table, n_outer, r);
+        global float *yr = y + y0 + at.s0;
+        global const float *xr = x + x0 + at.s1;
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            vf v = nd_get(xr + i * xs, xs, n);
+            if (add)
+                v += nd_get(yr + i * ys, ys, n);
+            nd_put(v, yr + i * ys, ys, n);
+        }
+    }
+}
+
+kernel void fill(global float *y, float v, int inner, int outer, int chunk, int rows)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int i = s.i0; i < s.i1; i += VW)
+        nd_put((vf)(v), y + i, 1, s.i1 - i);
+}

@@ -1,0 +1,174 @@
+// Functions of one element, their derivatives, and activations that leave a one-bit derivative.
+// The numbers are those of gb_unary_kind (src/op/unary.h), where the formulas are.
+enum {
+    RELU, LEAKY_RELU, ELU, SELU, CELU, THRESHOLDED_RELU, SIGMOID, HARD_SIGMOID, HARD_SWISH, TANH,
+    SOFTPLUS, SOFTSIGN, GELU, GELU_TANH, MISH, ERF, CLIP, EXP, LOG, SQRT, ABS, NEG, RECIPROCAL,
+    FLOOR, CEIL, ROUND, SIGN, SIN, COS, NOT
+};
+
+#define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
+
+// A polynomial below 1, 1 - exp(a polynomial) from there on: minimax fits of erf(x)/x in x^2 on
+// [0,1] and of log(erfc(x)) on [1,4]; beyond 4 erf is 1 in single precision.
+static vf erf_fit(vf x)
+{
+    vf t = fabs(x), s = x * x;
+    vf p = fma(fma(fma(fma(fma(fma((vf)(7.8891193e-05f), s, (vf)(-0.000802084163f)), s,
+        (vf)(0.00518953521f)), s, (vf)(-0.0268544443f)), s, (vf)(0.112836003f)), s,
+        (vf)(-0.37612626f)), s, (vf)(1.12837911f));
+    vf u = fmin(t, (vf)(4.0f));
+    vf q = fma(fma(fma(fma(fma(fma((vf)(0.000185575249f), u, (vf)(-0.00293961936f)), u,
+        (vf)(0.0218053665f)), u, (vf)(-0.103037469f)), u, (vf)(-0.638225555f)), u,
+        (vf)(-1.12704015f)), u, (vf)(-0.000353702955f));
+    return PICK(t > 1.0f, copysign(1.0f - exp(q), x), x * p);
+}
+
+static vf sigmoid(vf x)
+{
+    return 1.0f / (1.0f + exp(-x));
+}
+
+// Without overflow: max(x, 0) + log(1 + e^-|x|); NaN stays.
+static vf softplus(vf x)
+{
+    return PICK(x < 0.0f, 0.0f, x) + log1p(exp(-fabs(x)));
+}
+
+#define SQRT_2_PI 0.797884561f // sqrt(2 / pi)
+
+static vf unary(int kind, vf x, float a, float b)
+{
+    switch (kind) {
+    case RELU: return PICK(x < 0.0f, 0.0f, x);
+    case LEAKY_RELU: return PICK(x < 0.0f, a * x, x);
+    case ELU: return PICK(x < 0.0f, a * expm1(x), x);
+    case SELU: return b * PICK(x < 0.0f, a * expm1(x), x);
+    case CELU: return PICK(x < 0.0f, a * expm1(x / a), x);
+    case THRESHOLDED_RELU: return PICK(x <= a, 0.0f, x);
+    case SIGMOID: return sigmoid(x);
+    case HARD_SIGMOID: x = fma(x, (vf)(a), (vf)(b)); a = 0.0f; b = 1.0f; // and CLIP
+    case CLIP: x = PICK(x < a, a, x); return PICK(x > b, b, x);
+    case HARD_SWISH: return PICK(x <= -3.0f, 0.0f, PICK(x >= 3.0f, x, x * (x / 6.0f + 0.5f)));
+    case TANH: return tanh(x);
+    case SOFTPLUS: return softplus(x);
+    case SOFTSIGN: return x / (1.0f + fabs(x));
+    case GELU: return 0.5f * x * (1.0f + erf_fit(x * M_SQRT1_2_F));
+    case GELU_TANH: return 0.5f * x * (1.0f + tanh(SQRT_2_PI * x * (1.0f + 0.044715f * x * x)));
+    case MISH: return x * tanh(softplus(x));
+    case ERF: return erf_fit(x);
+    case EXP: return exp(x);
+    case LOG: return log(x);
+    case SQRT: return sqrt(x);
+    case ABS: return fabs(x);
+    case NEG: return -x;
+    case RECIPROCAL: return 1.0f / x;
+    case FLOOR: return floor(x);
+    case CEIL: return ceil(x);
+    case ROUND: return rint(x);
+    case SIGN: return PICK(x > 0.0f, 1.0f, PICK(x < 0.0f, -1.0f, x));
+    case SIN: return sin(x);
+    case COS: return cos(x);
+    case NOT: return PICK(x == 0.0f, 1.0f, 0.0f);
+    default: return x;
+    }
+}
+
+// dy/dx from x, or from y where reads_output (src/op/unary_emit.c) says so.
+static vf slope(int kind, vf v, float a, float b)
+{
+    vf one = (vf)(1.0f), t, s;
+    switch (kind) {
+    case RELU: return PICK(v <= 0.0f, 0.0f, one); // of y
+    case LEAKY_RELU: return PICK(v <= 0.0f, a, one);
+    case ELU: return PICK(v <= 0.0f, a * exp(v), one);
+    case SELU: return b * PICK(v <= 0.0f, a * exp(v), one);
+    case CELU: return PICK(v <= 0.0f, exp(v / a), one);
+    case THRESHOLDED_RELU: return PICK(v <= a, 0.0f, one);
+    case SIGMOID: return v * (1.0f - v);                             // of y
+    case HARD_SIGMOID: return PICK((v <= 0.0f) | (v >= 1.0f), 0.0f, (vf)(a)); // of y
+    case CLIP: return PICK((v < a) | (v > b), 0.0f, one);
+    case HARD_SWISH:
+        return PICK(v <= -3.0f, 0.0f, PICK(v >= 3.0f, one, v / 3.0f + 0.5f));
+    case TANH: return 1.0f - v * v; // of y
+    case SOFTPLUS: return sigmoid(v);
+    case SOFTSIGN: t = 1.0f + fabs(v); return 1.0f / (t * t);
+    case GELU:
+        return fma(v * exp(-0.5f * v * v), (vf)(0.5f * SQRT_2_PI),
+                   0.5f * (1.0f + erf_fit(v * M_SQRT1_2_F)));
+    case GELU_TANH:
+        t = tanh(SQRT_2_PI * v * (1.0f + 0.044715f * v * v));
+        return 0.5f * (1.0f + t) +
+               0.5f * v * (1.0f - t * t) * SQRT_2_PI * (1.0f + 3.0f * 0.044715f * v * v);
+    case MISH: t = tanh(softplus(v)); return fma(v * sigmoid(v), 1.0f - t * t, t);
+    case ERF: return M_2_SQRTPI_F * exp(-v * v);
+    case EXP: return v; // of y
+    case LOG: return 1.0f / v;
+    case SQRT: return 0.5f / v;         // of y
+    case RECIPROCAL: return -v * v;     // of y
+    case ABS: return PICK(v > 0.0f, one, PICK(v < 0.0f, -one, v));
+    case NEG: return -one;
+    case SIN: return cos(v);
+    case COS: return -sin(v);
+    default: return (vf)(0.0f);
+    }
+}
+
+// y = f(x); operands 0: y, 1: x.
+kernel void unary_map(global const int *table, int n_outer, int inner, int outer, int chunk,
+                      int rows, global float *y, int y0, int ys, global const float *x, int x0,
+                      int xs, int kind, float a, float b)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int r = s.r0; r < s.r1; r++) {
+        int4 at = nd_row(table, n_outer, r);
+        global float *yr = y + y0 + at.s0;
+        global const float *xr = x + x0 + at.s1;
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            nd_put(unary(kind, nd_get(xr + i * xs, xs, n), a, b), yr + i * ys, ys, n);
+        }
+    }
+}
+
+// dx = dy f'(v), or dx += that; operands 0: dx, 1: dy, 2: v.
+kernel void unary_grad(global const int *table, int n_outer, int inner, int outer, int chunk,
+                       int rows, global float *dx, int dx0, int dxs, global const float *dy,
+                       int dy0, int dys, global const float *v, int v0, int vs, int kind, float a,
+                       float b, int add)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int r = s.r0; r < s.r1; r++) {
+        int4 at = nd_row(table, n_outer, r);
+        global float *dxr = dx + dx0 + at.s0;
+        global const float *dyr = dy + dy0 + at.s1, *vr = v + v0 + at.s2;
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            vf g = nd_get(dyr + i * dys, dys, n) * slope(kind, nd_get(vr + i * vs, vs, n), a, b);
+            if (add)
+                g += nd_get(dxr + i * dxs, dxs, n);
+            nd_put(g, dxr + i * dxs, dxs, n);
+        }
+    }
+}
+
+// Relu, LeakyRelu and Clip over rows of channels (inner: words of 32 channels, outer: pixels), with a
+// bit of mask for each element whose derivative is 1.
+kernel void unary_mask(int inner, int outer, int chunk, int rows, global float *y, int y0,
+                       int y_pitch, global const float *x, int x0, int x_pitch, int channels,
+                       global uint *mask, int kind, float a, float b)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int p = s.r0; p < s.r1; p++)
+        for (int w = s.i0; w < s.i1; w++) {
+            global float *yr = y + y0 + (size_t)p * y_pitch;
+            global const float *xr = x + x0 + (size_t)p * x_pitch;
+            uint bits = 0;
+            for (int c = w * 32; c < min(channels, w * 32 + 32); c += VW) {
+                vf v = nd_get(xr + c, 1, channels - c);
+                vi out = kind == CLIP ? (v < a) | (v > b) : v <= 0.0f;
+                bits |= vbits(out) << (c & 31);
+                nd_put(unary(kind, v, a, b), yr + c, 1, channels - c);
+            }
+            mask[(size_t)p * inner + w] = ~bits;
+        }
+}
