@@ -1,6 +1,8 @@
 // The recorder: launches, stores, and where values and their gradients lie.
 #include "op/emit.h"
 
+#include "op/view.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,8 +250,7 @@ static void place_in_concat(gb_emit *e, gb_value *value, gb_node *concat)
     gb_value *whole = concat->out[0];
     if (axis < 0)
         axis += whole->shape.rank;
-    const gb_view *view = gb_emit_out(e, whole, axis == 1 ? GB_ORDER_CHANNELS_LAST
-                                                          : GB_ORDER_PLAIN);
+    const gb_view *view = gb_emit_out(e, whole, gb_order_for(e->graph, whole));
     int64_t start = 0;
     for (int i = 0; i < concat->n_in && concat->in[i] != value; i++)
         start += concat->in[i]->shape.dim[axis];
@@ -268,22 +269,10 @@ static const gb_view *emit_out(gb_emit *e, gb_value *value, gb_order order, cons
         return &value->view;
     }
     gb_view_dense(&value->view, &value->shape, order);
-    if (like && gb_view_is_dense(like, &value->shape)) {
+    if (like && gb_view_is_dense(like, &value->shape))
         memcpy(value->view.stride, like->stride, sizeof like->stride);
-    } else if (like) {
-        // The same order of dimensions, without the gaps.
-        bool used[GB_MAX_RANK] = {0};
-        int64_t stride = 1;
-        for (int n = 0; n < value->shape.rank; n++) {
-            int best = -1;
-            for (int i = value->shape.rank - 1; i >= 0; i--)
-                if (!used[i] && (best < 0 || like->stride[i] < like->stride[best]))
-                    best = i;
-            used[best] = true;
-            value->view.stride[best] = stride;
-            stride *= value->shape.dim[best];
-        }
-    }
+    else if (like)
+        gb_view_dense_like(&value->view, &value->shape, like);
     place(e, value);
     return &value->view;
 }
