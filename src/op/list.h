@@ -21,7 +21,12 @@
     X(BatchNormalization) X(InstanceNormalization) X(LayerNormalization) \
     X(LRN)
 
-#define GB_OPS_SHAPE(X)
+#define GB_OPS_SHAPE(X) \
+    X(Slice) X(Split) X(Pad) X(Gather) X(Tile) X(Expand) X(Resize) X(Upsample) \
+    X(Concat) \
+    X(DepthToSpace) X(SpaceToDepth) \
+    X(Reshape) X(Flatten) X(Squeeze) X(Unsqueeze) X(Transpose) X(Identity) X(Dropout) X(Cast) \
+    X(Shape) X(Size) X(ConstantOfShape) X(Range) X(NonZero) X(ScatterND)
 
 #define GB_OPS(X) GB_OPS_ARITHMETIC(X) GB_OPS_SHAPE(X)
 

@@ -1,0 +1,96 @@
+// Concat: inputs are written into their slices of the output by whoever makes them; only those that
+// were made elsewhere are copied.
+#include "op/infer.h"
+#include "op/list.h"
+#include "op/view.h"
+#include "ref/shape.h"
+
+static int infer(gb_node *node)
+{
+    int axis, err;
+    GB_TRY(gb_infer_arity(node, 1, -1));
+    gb_shape shape = node->in[0]->shape;
+    GB_TRY(gb_axis(node, gb_attr_int(node, "axis", 1), shape.rank, &axis));
+    for (int i = 1; i < node->n_in; i++) {
+        if (!node->in[i])
+            return gb_fail(GB_ERR_FORMAT, "%s: input %d is missing", gb_node_text(node), i);
+        gb_shape other = node->in[i]->shape;
+        int64_t dim = other.rank == shape.rank ? other.dim[axis] : 0, total;
+        other.dim[axis] = shape.dim[axis];
+        if (!gb_shape_equal(&shape, &other) ||
+            __builtin_add_overflow(shape.dim[axis], dim, &total)) {
+            char a[160], b[160];
+            return gb_fail(GB_ERR_ARG, "%s: input %d is %s, the others %s", gb_node_text(node), i,
+                           gb_shape_text(a, sizeof a, &node->in[i]->shape),
+                           gb_shape_text(b, sizeof b, &shape));
+        }
+        shape.dim[axis] = total;
+    }
+    gb_infer_out(node, 0, node->in[0]->type, &shape);
+fail:
+    return err;
+}
+
+static int axis_of(const gb_node *node)
+{
+    int axis = (int)gb_attr_int(node, "axis", 1);
+    return axis < 0 ? axis + node->out[0]->shape.rank : axis;
+}
+
+static bool same_place(const gb_view *a, const gb_view *b, const gb_shape *shape)
+{
+    bool same = a->store == b->store && a->offset == b->offset;
+    for (int d = 0; d < shape->rank; d++)
+        same = same && (shape->dim[d] == 1 || a->stride[d] == b->stride[d]);
+    return same;
+}
+
+// The slice of `whole` (a view of the output) that starts at `start`; moves `start` on.
+static gb_view slice(const gb_view *whole, int axis, int64_t *start, const gb_shape *shape)
+{
+    gb_view view = *whole;
+    view.offset += *start * whole->stride[axis];
+    *start += shape->dim[axis];
+    return view;
+}
+
+static int forward(gb_emit *e, gb_node *node)
+{
+    int axis = axis_of(node);
+    gb_order order = gb_order_for(e->graph, node->out[0]);
+    const gb_view *whole = gb_emit_out(e, node->out[0], order);
+    bool *copied = gb_arena_array(&e->arena, (size_t)node->n_in, sizeof *copied);
+    int64_t start = 0;
+    if (!copied)
+        return GB_ERR_NOMEM;
+    for (int i = 0; i < node->n_in; i++) {
+        gb_value *x = node->in[i];
+        gb_view dst = slice(whole, axis, &start, &x->shape);
+        const gb_view *src = gb_emit_in(e, x, order);
+        if (gb_shape_count(&x->shape) == 0 || same_place(&dst, src, &x->shape))
+            continue;
+        copied[i] = true;
+        gb_emit_copy(e, &x->shape, &dst, src, false);
+    }
+    node->state = copied;
+    return e->status;
+}
+
+static int backward(gb_emit *e, gb_node *node)
+{
+    const bool *copied = node->state;
+    gb_view whole = gb_emit_grad_of(e, node->out[0]);
+    int64_t start = 0;
+    for (int i = 0; whole.store && i < node->n_in; i++) {
+        gb_value *x = node->in[i];
+        gb_view dy = slice(&whole, axis_of(node), &start, &x->shape);
+        if (!copied[i] || !x->needs_grad)
+            continue;
+        gb_target target = gb_emit_target(e, x);
+        gb_emit_copy(e, &x->shape, &target.view, &dy, target.add);
+    }
+    return e->status;
+}
+
+GB_OP(Concat, .since = 4, .infer = infer, .eval = gb_ref_concat, .forward = forward,
+      .backward = backward);
