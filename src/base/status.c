@@ -19,6 +19,10 @@ int gb_fail(int status, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    // Names out of files must not send control codes to a terminal.
+    for (char *c = line; *c; c++)
+        if (((unsigned char)*c < 32 && *c != '\n') || *c == 127)
+            *c = '?';
     memcpy(message, line, sizeof message);
     return status;
 }
