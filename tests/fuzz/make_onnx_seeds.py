@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Writes the seeds of fuzz_onnx into tests/fuzz/onnx (needs the onnx package)."""
+import pathlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto as T, helper as h, numpy_helper
+
+here = pathlib.Path(__file__).parent / "onnx"
+here.mkdir(exist_ok=True)
+
+
+def save(name, nodes, initializers=(), opset=13, inputs=("x",), **model):
+    info = [h.make_tensor_value_info(i, T.FLOAT, ["N", 3, 4, 4]) for i in inputs]
+    graph = h.make_graph(nodes, "g", info, [h.make_tensor_value_info("y", T.FLOAT, None)],
+                         list(initializers))
+    domains = [h.make_opsetid("", opset)] + [h.make_opsetid(d, 1) for d in model.pop("domains", ())]
+    proto = h.make_model(graph, opset_imports=domains, ir_version=8, **model)
+    (here / f"{name}.onnx").write_bytes(proto.SerializeToString())
+
+
+w = numpy_helper.from_array(np.arange(54, dtype=np.float32).reshape(2, 3, 3, 3), "w")
+save("conv", [h.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1], auto_pad="NOTSET"),
+              h.make_node("LeakyRelu", ["a"], ["y"], alpha=0.1)], [w], producer_name="seed")
+
+types = [np.float16, np.float64, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32,
+         np.int64, np.uint64, np.bool_]
+raw = [numpy_helper.from_array(np.ones((2, 1), t), f"r{i}") for i, t in enumerate(types)]
+typed = [h.make_tensor(f"t{i}", t, [2], [1, 0]) for i, t in enumerate(
+    [T.FLOAT, T.DOUBLE, T.FLOAT16, T.BFLOAT16, T.INT32, T.INT64, T.UINT32, T.UINT64, T.BOOL])]
+save("types", [h.make_node("Sum", ["x"] + [t.name for t in raw + typed], ["y"])], raw + typed)
+
+save("constants", [
+    h.make_node("Constant", [], ["a"], value=w),
+    h.make_node("Constant", [], ["b"], value_floats=[1.0, 2.0]),
+    h.make_node("Constant", [], ["c"], value_int=3),
+    h.make_node("Foo", ["x", "", "a", "b", "c"], ["", "y"], domain="com.example", l=[1, 2], s="s")],
+    domains=("com.example",))
+
+external = T(name="e", dims=[2], data_type=T.FLOAT, data_location=T.EXTERNAL)
+for key, value in (("location", "data.bin"), ("offset", "0"), ("length", "8")):
+    external.external_data.add(key=key, value=value)
+save("external", [h.make_node("Add", ["x", "e"], ["y"])], [external])
+
+branch = h.make_graph([h.make_node("Identity", ["x"], ["o"])], "b", [],
+                      [h.make_tensor_value_info("o", T.FLOAT, None)])
+save("subgraph", [h.make_node("If", ["k"], ["y"], then_branch=branch, else_branch=branch),
+                  h.make_node("Constant", [], ["k"], value=h.make_tensor("", T.BOOL, [], [1]))])
+(here / "tensor.pb").write_bytes(w.SerializeToString())
