@@ -17,8 +17,10 @@ static double of_floats(gb_binary_kind kind, double x, double y)
         return x / y;
     case GB_POW:
         return pow(x, y);
-    case GB_MOD:
-        return x - y * floor(x / y);
+    case GB_MOD: {
+        double r = fmod(x, y);
+        return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+    }
     case GB_FMOD:
         return fmod(x, y);
     case GB_PRELU:

@@ -5,11 +5,12 @@
 
 #include <math.h>
 
-static double start(gb_reduce_kind kind)
+// The result for no elements at all: of booleans, the largest of none is false.
+static double start(gb_reduce_kind kind, gb_dtype type)
 {
     switch (kind) {
     case GB_REDUCE_MAX:
-        return -INFINITY;
+        return type == GB_BOOL ? 0 : -INFINITY;
     case GB_REDUCE_MIN:
         return INFINITY;
     case GB_REDUCE_PROD:
@@ -47,7 +48,7 @@ GB_REF(gb_ref_reduce)
     const int64_t count = gb_shape_count(&r.kept);
     int64_t base[GB_MAX_RANK] = {0};
     for (int64_t y = 0; y < count; y++, gb_ref_next(&r.kept, base)) {
-        double sum = start(r.kind);
+        double sum = start(r.kind, in[0]->type);
         int64_t step[GB_MAX_RANK] = {0}, at[GB_MAX_RANK];
         for (int64_t i = 0; i < r.count; i++, gb_ref_next(&span, step)) {
             for (int d = 0; d < span.rank; d++)
