@@ -162,3 +162,70 @@ static void nd_put(vf v, global float *p, int stride, int n)
     for (int i = 0; i < min(n, VW); i++)
         p[i * stride] = t[i];
 }
+
+// Lane numbers, and one bit per lane (bit i is lane i).
+#if VW == 1
+#define VLANES 0
+#define vload_int(p) (*(p))
+#define vstore_int(v, p) (*(p) = (v))
+#else
+#define vload_int(p) CAT(vload, VW)(0, p)
+#define vstore_int(v, p) CAT(vstore, VW)(v, 0, p)
+#endif
+#if VW == 4
+#define VLANES ((vi)(0, 1, 2, 3))
+#elif VW == 8
+#define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7))
+#elif VW == 16
+#define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#endif
+
+// Bits of the lanes where the fused activation has derivative 1: lo < v < hi.
+static uint act_bits(vf v, float lo, float hi)
+{
+#if VW == 1
+    return v > lo && v < hi;
+#else
+    vi b = (v > lo && v < hi) & ((vi)(1) << VLANES);
+#if VW == 16
+    int8 b8 = b.lo | b.hi;
+    int4 b4 = b8.lo | b8.hi;
+#elif VW == 8
+    int4 b4 = b.lo | b.hi;
+#else
+    int4 b4 = b;
+#endif
+    int2 b2 = b4.lo | b4.hi;
+    return b2.x | b2.y;
+#endif
+}
+
+// 1 in the lanes whose bit is set, `or_else` in the others.
+static vf bits_select(uint bits, float or_else)
+{
+#if VW == 1
+    return bits & 1 ? 1.0f : or_else;
+#else
+    vi set = ((vi)((int)bits) & ((vi)(1) << VLANES)) != 0;
+    return select(VBROADCAST(or_else), VBROADCAST(1.0f), set);
+#endif
+}
+
+// What follows a sum, for the first `left` lanes at y: residual (res not NULL), accumulation,
+// activation (its bits go to *kept from `bit` on), mask (bit i of `bits`: lane i).
+static void epilogue(vf v, int left, global float *y, int add, global const float *res, int act,
+                     float lo, float hi, float slope, uint *kept, int bit, int masked, uint bits,
+                     float mask_slope)
+{
+    if (res)
+        v += vload_first(res, left);
+    if (add)
+        v += vload_first(y, left);
+    if (act) {
+        *kept |= act_bits(v, lo, hi) << bit;
+        v = act_apply(v, lo, hi, slope);
+    }
+    if (masked)
+        v *= bits_select(bits, mask_slope);
+    vstore_first(v, y, left);
+}

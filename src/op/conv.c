@@ -1,6 +1,7 @@
 // Conv.
 #include "op/infer.h"
 #include "op/list.h"
+#include "op/record.h"
 #include "op/window.h"
 #include "ref/arithmetic.h"
 
@@ -23,4 +24,5 @@ fail:
     return err;
 }
 
-GB_OP(Conv, .since = 7, .infer = infer, .eval = gb_ref_conv);
+GB_OP(Conv, .since = 7, .infer = infer, .eval = gb_ref_conv, .forward = gb_conv_forward,
+      .backward = gb_conv_backward);

@@ -141,26 +141,41 @@ static uint64_t hash_bytes(const void *data, size_t bytes)
     return h;
 }
 
-gb_store *gb_emit_const(gb_emit *e, const void *data, size_t bytes, const char *what)
+gb_store *gb_emit_const_take(gb_emit *e, void *data, size_t bytes, const char *what)
 {
-    if (e->status)
-        return NULL;
-    uint64_t hash = hash_bytes(data, bytes);
-    for (size_t i = 0; i < e->n_store; i++) {
+    if (!data)
+        gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "out of memory for constant %s", what));
+    uint64_t hash = data && !e->status ? hash_bytes(data, bytes) : 0;
+    for (size_t i = 0; i < e->n_store && !e->status; i++) {
         gb_store *s = e->store[i];
         if (s->kind == GB_STORE_CONST && s->hash == hash && s->bytes == bytes &&
-            memcmp(s->data, data, bytes) == 0)
+            memcmp(s->data, data, bytes) == 0) {
+            free(data);
             return s;
+        }
     }
     gb_store *store = new_store(e, GB_STORE_CONST, bytes, what);
-    void *copy = store ? gb_arena_alloc(&e->arena, bytes) : NULL;
-    if (!copy) {
-        gb_emit_fail(e, GB_ERR_NOMEM);
+    if (!store) {
+        free(data);
         return NULL;
     }
-    store->data = memcpy(copy, data, bytes);
+    store->data = data;
     store->hash = hash;
     return store;
+}
+
+gb_store *gb_emit_const(gb_emit *e, const void *data, size_t bytes, const char *what)
+{
+    void *copy = e->status ? NULL : malloc(bytes ? bytes : 1);
+    if (copy)
+        memcpy(copy, data, bytes);
+    return gb_emit_const_take(e, copy, bytes, what);
+}
+
+void gb_store_drop_data(gb_store *store)
+{
+    free(store->data);
+    store->data = NULL;
 }
 
 // --- views ---
@@ -287,11 +302,11 @@ const gb_view *gb_emit_out_like(gb_emit *e, gb_value *value, const gb_view *like
     return emit_out(e, value, GB_ORDER_PLAIN, like);
 }
 
-// The constant's elements as floats in the memory order of `view`; dense.
-static float *constant_floats(gb_emit *e, const gb_tensor *t, const gb_view *view)
+// The constant's elements as floats in the memory order of `view`; dense, malloc'ed.
+static float *constant_floats(const gb_tensor *t, const gb_view *view)
 {
     int64_t count = gb_shape_count(&t->shape), index[GB_MAX_RANK] = {0}, at = 0;
-    float *data = gb_arena_array(&e->arena, (size_t)count + 1, sizeof *data);
+    float *data = malloc(((size_t)count + 1) * sizeof *data);
     for (int64_t i = 0; data && i < count; i++) {
         data[at] = (float)gb_tensor_get(t, i);
         for (int d = t->shape.rank - 1; d >= 0; d--) {
@@ -315,12 +330,9 @@ const gb_view *gb_emit_in(gb_emit *e, gb_value *value, gb_order order)
         return &value->view;
     }
     gb_view_dense(&value->view, &value->shape, order);
-    float *data = constant_floats(e, value->data, &value->view);
-    size_t bytes = (size_t)gb_shape_count(&value->shape) * sizeof *data;
-    if (!data)
-        gb_emit_fail(e, GB_ERR_NOMEM);
-    else
-        value->view.store = gb_emit_const(e, data, bytes ? bytes : sizeof *data, value->name);
+    size_t bytes = (size_t)gb_shape_count(&value->shape) * sizeof(float);
+    value->view.store = gb_emit_const_take(e, constant_floats(value->data, &value->view),
+                                           bytes ? bytes : sizeof(float), value->name);
     return &value->view;
 }
 
@@ -362,6 +374,16 @@ gb_pixels gb_emit_pixels(gb_emit *e, gb_value *value, int axis)
     dense_temp(e, &dense, &value->shape, order);
     gb_emit_copy(e, &value->shape, &dense, view, false);
     gb_view_pixels(&pixels, &dense, &value->shape, axis);
+    return pixels;
+}
+
+gb_pixels gb_emit_out_pixels(gb_emit *e, gb_value *value, int axis)
+{
+    gb_pixels pixels = {0};
+    const gb_view *view = gb_emit_out(e, value, pixel_order(&value->shape, axis));
+    if (!e->status && !gb_view_pixels(&pixels, view, &value->shape, axis))
+        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: its output is no matrix of pixels",
+                                gb_node_text(e->node)));
     return pixels;
 }
 
@@ -471,6 +493,27 @@ gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, flo
     return mask;
 }
 
+static void put_pixels(gb_emit *e, const gb_pixels *p)
+{
+    gb_put_store(e, p->store);
+    gb_put_i32(e, p->offset);
+    gb_put_i32(e, p->pitch);
+    gb_put_i32(e, p->count);
+    gb_put_i32(e, p->channels);
+}
+
+void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_act *act)
+{
+    gb_store *mask = gb_emit_mask(e, value, pixels, act->slope);
+    gb_emit_launch(e, "mask", "act", "%s", "");
+    put_pixels(e, pixels);
+    gb_put_f32(e, act->lo);
+    gb_put_f32(e, act->hi);
+    gb_put_f32(e, act->slope);
+    gb_put_store(e, mask);
+    gb_emit_size(e, mask_words(pixels), (size_t)(pixels->count + 15) / 16, 1);
+}
+
 void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis)
 {
     gb_pixels dy;
@@ -489,11 +532,7 @@ void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis)
     }
     size_t words = mask_words(&dy);
     gb_emit_launch(e, "mask", "mask_apply", "%s", "");
-    gb_put_store(e, dy.store);
-    gb_put_i32(e, dy.offset);
-    gb_put_i32(e, dy.pitch);
-    gb_put_i32(e, dy.count);
-    gb_put_i32(e, dy.channels);
+    put_pixels(e, &dy);
     gb_put_store(e, value->mask);
     gb_put_f32(e, value->mask_slope);
     gb_emit_size(e, words, (size_t)(dy.count + 15) / 16, 1);
@@ -542,6 +581,8 @@ int gb_emit_init(gb_emit *e, gb_device *dev, gb_graph *graph, bool want_grad)
 
 void gb_emit_finish(gb_emit *e)
 {
+    for (size_t i = 0; i < e->n_store; i++)
+        gb_store_drop_data(e->store[i]);
     free(e->launch);
     free(e->store);
     gb_arena_finish(&e->arena);
@@ -551,6 +592,9 @@ void gb_emit_finish(gb_emit *e)
 void gb_emit_begin_backward(gb_emit *e)
 {
     e->backward = true;
+    for (size_t i = 0; i < e->graph->n_out; i++) // a loss or a seed
+        if (e->graph->out[i]->needs_grad && e->graph->out[i]->view.store)
+            e->graph->out[i]->view.store->grad_pending++;
     for (size_t n = 0; n < e->graph->n_node; n++) {
         const gb_node *node = e->graph->node[n];
         for (int i = 0; i < node->n_in; i++)

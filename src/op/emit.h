@@ -23,7 +23,7 @@ struct gb_store {
     const char *what; // for the memory plan's listing
     gb_store_kind kind;
     size_t bytes;
-    const void *data;  // CONST: host data in the recorder's arena (or the model's)
+    void *data;        // CONST: malloc'ed host data, freed once it is uploaded
     uint64_t hash;     // CONST: of data
     gb_store *grad;    // the gradient's store: same geometry, made on first use
     bool grad_written; // during recording: every element of the gradient is defined
@@ -103,8 +103,11 @@ void gb_emit_fail(gb_emit *e, int status);                   // keeps the first 
 
 gb_store *gb_emit_temp(gb_emit *e, size_t bytes, const char *what);
 gb_store *gb_emit_io(gb_emit *e, size_t bytes, const char *what);
-// A constant, copied into the recorder's arena unless the same bytes are already there.
+// A constant, copied unless the same bytes are already there.
 gb_store *gb_emit_const(gb_emit *e, const void *data, size_t bytes, const char *what);
+// The same for malloc'ed data that the recorder takes over; NULL data is out of memory.
+gb_store *gb_emit_const_take(gb_emit *e, void *data, size_t bytes, const char *what);
+void gb_store_drop_data(gb_store *store);
 
 // --- values ---
 
@@ -141,6 +144,8 @@ typedef struct gb_pixels {
 bool gb_view_pixels(gb_pixels *out, const gb_view *view, const gb_shape *shape, int axis);
 // An input as pixels; copied into a temporary where it is not.
 gb_pixels gb_emit_pixels(gb_emit *e, gb_value *value, int axis);
+// An output as pixels.
+gb_pixels gb_emit_out_pixels(gb_emit *e, gb_value *value, int axis);
 
 // --- gradients (backward only) ---
 
@@ -179,6 +184,8 @@ void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y);
 // Bits of pixel p: ceil(channels / 32) words from p * that; channel c is bit c & 31 of word c >> 5.
 // Makes the mask of a node's output for its forward to write; NULL where no backward will read it.
 gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, float slope);
+// Applies an activation in place to an output that has been computed, and writes its mask.
+void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_act *act);
 // Multiplies the gradient of `value` by its mask, in place, unless the last writer has done so.
 void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis);
 

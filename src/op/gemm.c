@@ -2,6 +2,7 @@
 #include "op/gemm.h"
 #include "op/infer.h"
 #include "op/list.h"
+#include "op/record.h"
 #include "ref/arithmetic.h"
 
 int gb_gemm_read(const gb_node *node, gb_gemm *g)
@@ -38,4 +39,5 @@ fail:
     return err;
 }
 
-GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm);
+GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm, .forward = gb_gemm_forward,
+      .backward = gb_gemm_backward);

@@ -2,6 +2,7 @@
 #include "op/gemm.h"
 #include "op/infer.h"
 #include "op/list.h"
+#include "op/record.h"
 #include "ref/arithmetic.h"
 
 // The leading dimensions of a matrix.
@@ -52,4 +53,5 @@ fail:
     return err;
 }
 
-GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul);
+GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul, .forward = gb_matmul_forward,
+      .backward = gb_matmul_backward);

@@ -1,6 +1,7 @@
 // MaxPool, AveragePool, GlobalMaxPool and GlobalAveragePool.
 #include "op/infer.h"
 #include "op/list.h"
+#include "op/record.h"
 #include "op/window.h"
 #include "ref/arithmetic.h"
 
@@ -19,7 +20,9 @@ fail:
     return err;
 }
 
-GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool);
-GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool);
+GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
+      .forward = gb_max_pool_forward, .backward = gb_max_pool_backward);
+GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
+      .forward = gb_average_pool_forward, .backward = gb_average_pool_backward);
 GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool);
 GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool);

@@ -1,0 +1,64 @@
+// Depthwise convolution, forward and (with the transposed table) to data: one work-item computes PX
+// points, all channels, 32 at a time.  w[tap][w_pitch], rows[tap * points + point].
+#define NV (32 / VW)
+
+kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x_image,
+                      global const int *restrict rows, int taps, int points, int count,
+                      global const float *restrict w, int w_pitch, int channels,
+                      global const float *restrict bias,
+                      global float *y, int y0, int y_pitch, int y_image,
+                      global const float *res, int r0, int r_pitch, int add,
+                      int act, float lo, float hi, float slope, global uint *act_mask,
+                      global const uint *mask, float mask_slope)
+{
+    int m0 = get_global_id(0) * PX, words = (channels + 31) / 32;
+    x += x0;
+    int image[PX], point[PX];
+#pragma unroll
+    for (int i = 0; i < PX; i++) {
+        int m = min(m0 + i, count - 1);
+        image[i] = m / points;
+        point[i] = m - image[i] * points;
+    }
+    for (int c0 = 0; c0 < channels; c0 += 32) {
+        vf acc[PX][NV];
+#pragma unroll
+        for (int i = 0; i < PX; i++)
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                acc[i][j] = VLOAD(bias + c0 + j * VW);
+        for (int t = 0; t < taps; t++) {
+            vf b[NV];
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                b[j] = VLOAD(w + t * w_pitch + c0 + j * VW);
+#pragma unroll
+            for (int i = 0; i < PX; i++) {
+                int r = rows[t * points + point[i]];
+                if (r < 0)
+                    continue;
+                global const float *a = x + (size_t)(image[i] * x_image + r) * x_pitch + c0;
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    acc[i][j] = fma(vload_first(a + j * VW, channels - c0 - j * VW), b[j],
+                                    acc[i][j]);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < PX; i++) {
+            if (m0 + i >= count)
+                break;
+            size_t q = image[i] * y_image + point[i];
+            uint bits = mask ? mask[q * words + c0 / 32] : 0, kept = 0;
+#pragma unroll
+            for (int j = 0; j < NV; j++) {
+                size_t c = c0 + j * VW;
+                epilogue(acc[i][j], clamp(channels - (int)c, 0, VW), y + y0 + q * y_pitch + c, add,
+                         res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept, j * VW,
+                         mask != 0, bits >> (j * VW), mask_slope);
+            }
+            if (act_mask)
+                act_mask[q * words + c0 / 32] = kept;
+        }
+    }
+}

@@ -1,0 +1,275 @@
+// Fusions as passes over the graph, not as flags in operators.
+#include "engine/passes.h"
+
+#include "op/infer.h"
+#include "op/unary.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is(const gb_node *node, const char *type)
+{
+    return node && strcmp(node->type, type) == 0;
+}
+
+// Node n computes what `value` was; n's own output disappears.
+static void take_output(gb_node *n, gb_node *from)
+{
+    gb_value *value = from->out[0];
+    n->out[0] = value;
+    value->producer = n;
+    from->n_out = 0; // swept by remove_dead
+}
+
+static void remove_dead(gb_graph *g)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < g->n_node; i++)
+        if (g->node[i]->n_out > 0)
+            g->node[kept++] = g->node[i];
+    g->n_node = kept;
+}
+
+int gb_pass_at_logits(gb_graph *g, size_t output)
+{
+    gb_value *old = g->out[output];
+    gb_node *node = old->producer;
+    while (node && (is(node, "Reshape") || is(node, "Flatten") || is(node, "Squeeze")))
+        node = node->in[0]->producer; // Softmax, then a reshape
+    if (!is(node, "Softmax") && !is(node, "LogSoftmax"))
+        return 0;
+    // The softmax passes its input on: whoever read its output reads the logits.
+    gb_value *probabilities = node->out[0], *logits = node->in[0];
+    for (size_t i = 0; i < g->n_node; i++)
+        for (int j = 0; j < g->node[i]->n_in; j++)
+            if (g->node[i]->in[j] == probabilities)
+                g->node[i]->in[j] = logits;
+    for (size_t i = 0; i < g->n_out; i++)
+        if (g->out[i] == probabilities)
+            g->out[i] = logits;
+    return gb_graph_prune(g);
+}
+
+// --- folding a per-channel scale and shift into the layer before it ---
+
+// The constant read as [channels] floats along `axis` of `shape`, if it varies along nothing else.
+static bool per_channel(float *out, const gb_value *v, const gb_shape *shape, int axis)
+{
+    if (!v->data || v->shape.rank > shape->rank || v->type != GB_F32)
+        return false;
+    int64_t count = gb_shape_count(&v->shape), channels = shape->dim[axis];
+    int at = axis - (shape->rank - v->shape.rank);
+    if (count != 1 && (at < 0 || v->shape.dim[at] != count || count != channels))
+        return false;
+    for (int64_t c = 0; c < channels; c++)
+        out[c] = (float)gb_tensor_get(v->data, count == 1 ? 0 : c);
+    return true;
+}
+
+// The node computes x * scale + shift per channel; false if it is no such thing. axis: of x's channels.
+static bool as_affine(const gb_node *node, const gb_value *x, int axis, float *scale, float *shift)
+{
+    const gb_shape *shape = &node->out[0]->shape;
+    bool first = node->in[0] == x;
+    int64_t channels = shape->dim[axis];
+    if (is(node, "BatchNormalization") && axis == 1 && first) {
+        const gb_value *const *p = (const gb_value *const *)node->in + 1; // scale, B, mean, var
+        for (int i = 0; i < 4; i++)
+            if (!p[i] || !p[i]->data)
+                return false;
+        double eps = gb_attr_float(node, "epsilon", 1e-5f);
+        for (int64_t c = 0; c < channels; c++) {
+            double s = gb_tensor_get(p[0]->data, c) / sqrt(gb_tensor_get(p[3]->data, c) + eps);
+            scale[c] = (float)s;
+            shift[c] = (float)(gb_tensor_get(p[1]->data, c) - gb_tensor_get(p[2]->data, c) * s);
+        }
+        return true;
+    }
+    bool mul = is(node, "Mul") || is(node, "Div"), add = is(node, "Add") || is(node, "Sub");
+    if ((!mul && !add) || (!first && (is(node, "Div") || is(node, "Sub"))) ||
+        !gb_shape_equal(&x->shape, shape) ||
+        !per_channel(mul ? scale : shift, node->in[first], shape, axis))
+        return false;
+    for (int64_t c = 0; c < channels; c++) {
+        if (is(node, "Div"))
+            scale[c] = 1 / scale[c];
+        if (is(node, "Sub"))
+            shift[c] = -shift[c];
+        *(mul ? &shift[c] : &scale[c]) = mul ? 0 : 1;
+    }
+    return true;
+}
+
+// The output channels' axis of a layer that can take a bias; -1 if the node is none.
+static int layer_axis(const gb_node *node)
+{
+    if (!node || node->n_in < 2 || !node->in[1]->data || node->in[0]->data)
+        return -1;
+    if (is(node, "Conv"))
+        return 1;
+    if (is(node, "Gemm"))
+        return gb_attr_int(node, "transA", 0) ? -1 : 1;
+    if (is(node, "MatMul") && node->in[1]->shape.rank == 2 && node->in[0]->shape.rank >= 2)
+        return node->out[0]->shape.rank - 1;
+    return -1;
+}
+
+// w and bias of the layer become scale * w and scale * bias + shift.
+static int fold_affine(gb_node *layer, int axis, const float *scale, const float *shift)
+{
+    gb_graph *g = layer->graph;
+    gb_value *w = layer->in[1], *old_bias = gb_input(layer, 2);
+    int64_t channels = layer->out[0]->shape.dim[axis], count = gb_shape_count(&w->shape);
+    gb_shape bias_shape = {.rank = 1, .dim = {channels}};
+    gb_tensor *weights = gb_tensor_create(&g->arena, GB_F32, &w->shape);
+    gb_tensor *bias = gb_tensor_create(&g->arena, GB_F32, &bias_shape);
+    if (!weights || !bias)
+        return GB_ERR_NOMEM;
+    bool columns = is(layer, "MatMul") || (is(layer, "Gemm") && !gb_attr_int(layer, "transB", 0));
+    const float *from = w->data->data;
+    float *to = weights->data, *b = bias->data;
+    for (int64_t i = 0; i < count; i++)
+        to[i] = from[i] * scale[columns ? i % channels : i / (count / channels)];
+    int64_t old_count = old_bias ? gb_shape_count(&old_bias->shape) : 1;
+    for (int64_t c = 0; c < channels; c++) {
+        double v = old_bias ? gb_tensor_get(old_bias->data, old_count == 1 ? 0 : c) : 0;
+        b[c] = (float)(v * scale[c] + shift[c]);
+    }
+    gb_value *new_w = gb_graph_constant(g, w->name, weights);
+    gb_value *new_bias = gb_graph_constant(g, old_bias ? old_bias->name : "bias", bias);
+    gb_value **in = gb_arena_array(&g->arena, 3, sizeof *in);
+    if (!new_w || !new_bias || !in)
+        return GB_ERR_NOMEM;
+    in[0] = layer->in[0];
+    in[1] = new_w;
+    in[2] = new_bias;
+    layer->in = in;
+    layer->n_in = 3;
+    return 0;
+}
+
+static bool bias_is_simple(const gb_node *layer, int axis)
+{
+    const gb_value *bias = gb_input(layer, 2);
+    int64_t channels = layer->out[0]->shape.dim[axis];
+    if (is(layer, "Gemm") && (gb_attr_float(layer, "beta", 1) != 1 ||
+                              gb_attr_float(layer, "alpha", 1) != 1))
+        return false;
+    return !bias || (bias->data && (gb_shape_count(&bias->shape) == 1 ||
+                                    (gb_shape_count(&bias->shape) == channels &&
+                                     bias->shape.dim[bias->shape.rank - 1] == channels)));
+}
+
+// --- what may follow ---
+
+// The only reader of `value`, with `value` among its inputs; NULL where there are more, or it is an
+// output of the graph.
+static gb_node *only_reader(const gb_graph *g, const gb_value *value, size_t from)
+{
+    if (value->uses != 1)
+        return NULL;
+    for (size_t i = from + 1; i < g->n_node; i++)
+        for (int j = 0; j < g->node[i]->n_in; j++)
+            if (g->node[i]->in[j] == value)
+                return g->node[i];
+    return NULL;
+}
+
+// Whether `value` is ready before node `at` runs (so that node `at` may read it).
+static bool comes_before(const gb_graph *g, const gb_value *value, size_t at)
+{
+    if (!value->producer)
+        return true;
+    for (size_t i = 0; i < at; i++)
+        if (g->node[i] == value->producer)
+            return true;
+    return false;
+}
+
+// Moves node i behind position `to`, keeping the order of the others.
+static void move_down(gb_graph *g, size_t i, size_t to)
+{
+    gb_node *node = g->node[i];
+    memmove(&g->node[i], &g->node[i + 1], (to - i) * sizeof *g->node);
+    g->node[to] = node;
+}
+
+static size_t position(const gb_graph *g, const gb_node *node)
+{
+    size_t i = 0;
+    while (g->node[i] != node)
+        i++;
+    return i;
+}
+
+static bool fuse_residual(gb_graph *g, gb_node *layer, gb_node *add)
+{
+    gb_value *y = layer->out[0];
+    if (!is(add, "Add") || layer->residual || layer->act.on)
+        return false;
+    gb_value *other = add->in[0] == y ? add->in[1] : add->in[0];
+    if (other == y || other->data || !gb_shape_equal(&other->shape, &y->shape) ||
+        !gb_shape_equal(&other->shape, &add->out[0]->shape))
+        return false;
+    // The sum runs where the addition stood if the other operand is later than the layer.
+    size_t at = position(g, layer), target = position(g, add);
+    if (!comes_before(g, other, at))
+        move_down(g, at, target - 1);
+    layer->residual = other;
+    take_output(layer, add);
+    return true;
+}
+
+static bool fuse_activation(gb_node *layer, gb_node *next)
+{
+    gb_act act = {.on = true, .hi = INFINITY};
+    if (layer->act.on)
+        return false;
+    if (is(next, "LeakyRelu"))
+        act.slope = gb_attr_float(next, "alpha", 0.01f);
+    else if (is(next, "Clip")) {
+        gb_unary clip;
+        if (gb_unary_read(next, &clip) < 0 || !(clip.a <= clip.b))
+            return false;
+        act.lo = clip.a;
+        act.hi = clip.b;
+    } else if (!is(next, "Relu"))
+        return false;
+    layer->act = act;
+    take_output(layer, next);
+    return true;
+}
+
+int gb_pass_fuse(gb_graph *g)
+{
+    int err = 0;
+    for (size_t i = 0; i < g->n_node; i++) {
+        gb_node *layer = g->node[i];
+        int axis = layer->n_out == 1 ? layer_axis(layer) : -1;
+        if (axis < 0)
+            continue;
+        int64_t channels = layer->out[0]->shape.dim[axis];
+        float *scale = gb_arena_array(&g->arena, (size_t)channels * 2, sizeof *scale);
+        if (!scale)
+            return GB_ERR_NOMEM;
+        for (;;) {
+            size_t at = position(g, layer);
+            gb_node *next = only_reader(g, layer->out[0], at);
+            if (!next || next->n_out != 1)
+                break;
+            if (!layer->residual && !layer->act.on && bias_is_simple(layer, axis) &&
+                as_affine(next, layer->out[0], axis, scale, scale + channels)) {
+                GB_TRY(fold_affine(layer, axis, scale, scale + channels));
+                take_output(layer, next);
+            } else if (!fuse_residual(g, layer, next) && !fuse_activation(layer, next)) {
+                break;
+            }
+            remove_dead(g);
+        }
+        if (g->node[i] != layer)
+            i--; // the layer moved down; the node now here has not been looked at
+    }
+    GB_TRY(gb_graph_prune(g));
+fail:
+    return err;
+}

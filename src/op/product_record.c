@@ -1,0 +1,206 @@
+// Records batched products: forward, and dA = dC B', dB = A' dC with the same kernel.
+#include "op/product.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A batch of matrices: element (b..., row, col).
+typedef struct matrices {
+    gb_store *store;
+    int64_t offset, row, col; // strides
+    int64_t batch[GB_MAX_RANK];
+} matrices;
+
+static matrices transposed(matrices m)
+{
+    int64_t row = m.row;
+    m.row = m.col;
+    m.col = row;
+    return m;
+}
+
+// A view of rank r as matrices under a batch; vectors are rows (left) or columns (right).
+static matrices as_matrices(const gb_view *view, const gb_shape *shape, const gb_shape *batch,
+                            bool right, bool swap)
+{
+    matrices m = {.store = view->store, .offset = view->offset};
+    if (shape->rank == 1) {
+        *(right ? &m.row : &m.col) = view->stride[0];
+        return m;
+    }
+    m.row = view->stride[shape->rank - 2];
+    m.col = view->stride[shape->rank - 1];
+    for (int i = 0; i < batch->rank; i++) {
+        int d = i - batch->rank + shape->rank - 2;
+        m.batch[i] = d >= 0 && shape->dim[d] > 1 ? view->stride[d] : 0;
+    }
+    return swap ? transposed(m) : m;
+}
+
+// A copy of batch x rows x cols elements, once for each that differs, columns contiguous.
+static matrices dense_copy(gb_emit *e, const matrices *m, const gb_shape *batch, int64_t rows,
+                           int64_t cols)
+{
+    gb_shape shape = {.rank = batch->rank + 2};
+    gb_view from = {.store = m->store, .offset = m->offset}, to = {0};
+    matrices copy = {0};
+    for (int i = 0; i < batch->rank; i++) {
+        shape.dim[i] = m->batch[i] ? batch->dim[i] : 1;
+        from.stride[i] = m->batch[i];
+    }
+    shape.dim[batch->rank] = rows;
+    shape.dim[batch->rank + 1] = cols;
+    from.stride[batch->rank] = m->row;
+    from.stride[batch->rank + 1] = m->col;
+    gb_view_dense(&to, &shape, GB_ORDER_PLAIN);
+    to.store = gb_emit_temp(e, (size_t)gb_shape_count(&shape) * sizeof(float), "copy");
+    if (!e->status)
+        gb_emit_copy(e, &shape, &to, &from, false);
+    copy.store = to.store;
+    copy.row = cols;
+    copy.col = 1;
+    for (int i = 0; i < batch->rank; i++)
+        copy.batch[i] = m->batch[i] ? to.stride[i] : 0;
+    return copy;
+}
+
+// [3][batches]: offsets of A, B and C.
+static gb_store *offsets(gb_emit *e, const gb_shape *batch, const matrices *const m[3])
+{
+    int64_t count = gb_shape_count(batch);
+    int32_t *table = malloc((size_t)(3 * count + 1) * sizeof *table);
+    for (int which = 0; table && which < 3; which++) {
+        int64_t index[GB_MAX_RANK] = {0}, at = m[which]->offset;
+        for (int64_t b = 0; b < count; b++) {
+            if (at > INT32_MAX)
+                gb_put_i32(e, at); // says that the tensor is too large
+            table[which * count + b] = (int32_t)at;
+            for (int d = batch->rank - 1; d >= 0; d--) {
+                at += m[which]->batch[d];
+                if (++index[d] < batch->dim[d])
+                    break;
+                at -= m[which]->batch[d] * batch->dim[d];
+                index[d] = 0;
+            }
+        }
+    }
+    return gb_emit_const_take(e, table, (size_t)(3 * count) * sizeof *table, "offsets");
+}
+
+// C (+)= scale * A B. The kernel wants contiguous columns in B and C: what is not is swapped (C' = B' A')
+// or copied.
+static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, matrices b, int64_t m,
+                    int64_t n, int64_t k, float scale, bool add)
+{
+    int64_t count = gb_shape_count(batch);
+    if (e->status || count * m * n == 0)
+        return;
+    if (c.col != 1 && n > 1) {
+        if (c.row == 1 || m == 1) {
+            product(e, batch, transposed(c), transposed(b), transposed(a), n, m, k, scale, add);
+            return;
+        }
+        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: its result has no contiguous dimension",
+                                gb_node_text(e->node)));
+        return;
+    }
+    if (b.col != 1 && n > 1)
+        b = dense_copy(e, &b, batch, k, n);
+    int vw = e->info->vector_width, nr = vw == 1 ? 4 : n <= vw ? vw : 2 * vw;
+    int mr = vw == 16 ? 14 : vw == 1 ? 4 : 6;
+    gb_store *table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
+    gb_launch *l = gb_emit_launch(e, "product", "product", "-DMR=%d -DNR=%d", mr, nr);
+    gb_put_store(e, a.store);
+    gb_put_i32(e, a.row);
+    gb_put_i32(e, a.col);
+    gb_put_store(e, b.store);
+    gb_put_i32(e, b.row);
+    gb_put_store(e, c.store);
+    gb_put_i32(e, c.row);
+    gb_put_store(e, table);
+    gb_put_i32(e, m);
+    gb_put_i32(e, n);
+    gb_put_i32(e, k);
+    gb_put_f32(e, scale);
+    gb_put_i32(e, add);
+    gb_emit_size(e, (size_t)((n + nr - 1) / nr), (size_t)((m + mr - 1) / mr), (size_t)count);
+    if (l)
+        l->flops = 2.0 * (double)count * (double)m * (double)n * (double)k;
+}
+
+int gb_product_forward(gb_emit *e, gb_node *node, const gb_product *p)
+{
+    const gb_view *a = gb_emit_in(e, node->in[0], GB_ORDER_PLAIN);
+    const gb_view *b = gb_emit_in(e, node->in[1], GB_ORDER_PLAIN);
+    const gb_view *c = gb_emit_out(e, node->out[0], GB_ORDER_PLAIN);
+    const gb_shape *out = &node->out[0]->shape;
+    if (e->status)
+        return e->status;
+    matrices mc = {.store = c->store, .offset = c->offset};
+    int left = node->in[0]->shape.rank > 1, right = node->in[1]->shape.rank > 1;
+    mc.col = right ? c->stride[out->rank - 1] : 1;
+    mc.row = left ? c->stride[out->rank - 1 - right] : p->n;
+    memcpy(mc.batch, c->stride, sizeof mc.batch);
+    product(e, &p->batch, mc, as_matrices(a, &node->in[0]->shape, &p->batch, false, p->trans_a),
+            as_matrices(b, &node->in[1]->shape, &p->batch, true, p->trans_b), p->m, p->n, p->k,
+            p->scale, false);
+    return e->status;
+}
+
+// dX (+)= A B where the matrices of X may be shared by several of the batch: one product for each
+// index of the dimensions that broadcast.
+static void gradient(gb_emit *e, const gb_shape *batch, matrices x, matrices a, matrices b,
+                     int64_t m, int64_t n, int64_t k, float scale, bool add)
+{
+    gb_shape rest = *batch, shared = *batch;
+    int64_t index[GB_MAX_RANK] = {0};
+    for (int i = 0; i < batch->rank; i++) {
+        bool is_shared = x.batch[i] == 0 && batch->dim[i] > 1;
+        rest.dim[i] = is_shared ? 1 : batch->dim[i];
+        shared.dim[i] = is_shared ? batch->dim[i] : 1;
+    }
+    int64_t times = gb_shape_count(&shared);
+    for (int64_t t = 0; t < times; t++) {
+        matrices at = a, bt = b;
+        for (int i = 0; i < batch->rank; i++) {
+            at.offset += index[i] * a.batch[i];
+            bt.offset += index[i] * b.batch[i];
+        }
+        product(e, &rest, x, at, bt, m, n, k, scale, add || t > 0);
+        for (int d = batch->rank - 1; d >= 0; d--) {
+            if (++index[d] < shared.dim[d])
+                break;
+            index[d] = 0;
+        }
+    }
+}
+
+int gb_product_backward(gb_emit *e, gb_node *node, const gb_product *p)
+{
+    gb_view dc = gb_emit_grad_of(e, node->out[0]);
+    const gb_shape *out = &node->out[0]->shape;
+    if (!dc.store)
+        return e->status;
+    const gb_view *a = gb_emit_in(e, node->in[0], GB_ORDER_PLAIN);
+    const gb_view *b = gb_emit_in(e, node->in[1], GB_ORDER_PLAIN);
+    int left = node->in[0]->shape.rank > 1, right = node->in[1]->shape.rank > 1;
+    matrices mc = {.store = dc.store, .offset = dc.offset};
+    mc.col = right ? dc.stride[out->rank - 1] : 1;
+    mc.row = left ? dc.stride[out->rank - 1 - right] : p->n;
+    memcpy(mc.batch, dc.stride, sizeof mc.batch);
+    matrices ma = as_matrices(a, &node->in[0]->shape, &p->batch, false, p->trans_a);
+    matrices mb = as_matrices(b, &node->in[1]->shape, &p->batch, true, p->trans_b);
+    if (node->in[0]->needs_grad) {
+        gb_target t = gb_emit_target(e, node->in[0]);
+        matrices da = ma;
+        da.store = t.view.store;
+        gradient(e, &p->batch, da, mc, transposed(mb), p->m, p->k, p->n, p->scale, t.add);
+    }
+    if (node->in[1]->needs_grad) {
+        gb_target t = gb_emit_target(e, node->in[1]);
+        matrices db = mb;
+        db.store = t.view.store;
+        gradient(e, &p->batch, db, transposed(ma), mc, p->k, p->n, p->m, p->scale, t.add);
+    }
+    return e->status;
+}
