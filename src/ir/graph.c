@@ -264,7 +264,8 @@ int gb_graph_prune(gb_graph *graph)
             graph->node[--kept] = node;
     }
     graph->n_node -= kept;
-    memmove(graph->node, graph->node + kept, graph->n_node * sizeof *graph->node);
+    if (kept) // a graph of constants alone has no list
+        memmove(graph->node, graph->node + kept, graph->n_node * sizeof *graph->node);
     return 0;
 }
 
