@@ -1,53 +1,20 @@
 // The ONNX project's operator cases, by the naive evaluators.
 #include "support/check.h"
 
+#include "op/evaluate.h"
 #include "op/onnx_cases.h"
-#include "op/op.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-// Infers and evaluates one node whose inputs are constants.
-static int run_node(gb_node *node)
-{
-    gb_arena *arena = &node->graph->arena;
-    const gb_tensor *in[64] = {NULL};
-    gb_tensor *out[64] = {NULL};
-    int err = 0;
-    if (node->n_in > 64 || node->n_out > 64)
-        return gb_fail(GB_ERR_UNSUPPORTED, "over 64 inputs or outputs");
-    GB_TRY(node->op->infer(node));
-    for (int i = 0; i < node->n_in; i++)
-        in[i] = node->in[i] ? node->in[i]->data : NULL;
-    for (int i = 0; i < node->n_out; i++) {
-        const gb_value *v = node->out[i];
-        if (v && !(out[i] = gb_tensor_create(arena, v->type, &v->shape)))
-            return GB_ERR_NOMEM;
-    }
-    GB_TRY(node->op->eval(node, in, out));
-    for (int i = 0; i < node->n_out; i++)
-        if (node->out[i])
-            node->out[i]->data = out[i];
-fail:
-    return err;
-}
-
 static onnx_verdict run(void *user, onnx_case *c, char *why, size_t size)
 {
     (void)user;
-    for (size_t i = 0; i < c->n_in; i++) {
-        gb_value *v = c->graph->in[i];
-        v->type = c->in[i]->type;
-        v->shape = c->in[i]->shape;
-        v->data = c->in[i];
-    }
-    for (size_t i = 0; i < c->graph->n_node; i++) {
-        gb_node *node = c->graph->node[i];
-        int err = run_node(node);
-        if (err < 0) {
-            onnx_reason(node, why, size);
-            return err == GB_ERR_UNSUPPORTED ? ONNX_SKIP : ONNX_FAIL;
-        }
+    const gb_node *failed;
+    int err = evaluate_graph(c->graph, c->in, &failed);
+    if (err < 0) {
+        onnx_reason(failed, why, size);
+        return err == GB_ERR_UNSUPPORTED ? ONNX_SKIP : ONNX_FAIL;
     }
     for (size_t i = 0; i < c->n_out; i++) {
         const gb_value *v = c->graph->out[i];
