@@ -94,7 +94,7 @@ static uint4 philox4x32(uint4 c, uint k0, uint k1)
     return c;
 }
 
-// A number in (0,1), never 0 or 1: 23 bits and a half, since 24 and a half would round to 1 (gb_uniform).
+// A number in (0,1), never 0 or 1 (gb_uniform).
 static float uniform01(uint bits)
 {
     return ((float)(bits >> 9) + 0.5f) * 0x1p-23f;

@@ -32,16 +32,16 @@ const char *gb_device_type_name(gb_device_type type); // "CPU", "GPU", "other"
 int gb_device_list(gb_device_info **list, size_t *count, const gb_log *log);
 
 // Chooses among them. spec: "P:D", "cpu", "gpu", "any", or a piece of the platform's or device's
-// name (case-insensitive); NULL: $GIBBON_DEVICE, else "any". "any" is the discrete GPU with the most
-// compute (units x clock), else any GPU, else a CPU, else anything; "cpu" and "gpu" are the best of
-// theirs. GB_ERR_NO_DEVICE (lists what there is), GB_ERR_AMBIGUOUS (lists the matches).
+// name (case-insensitive); NULL: $GIBBON_DEVICE, else "any". "any" is the discrete GPU with the
+// most compute (units x clock), else any GPU, else a CPU, else anything; "cpu" and "gpu" are the
+// best of theirs. GB_ERR_NO_DEVICE (lists what there is), GB_ERR_AMBIGUOUS (lists the matches).
 int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, const char *spec);
 
 // Opens a device: context, in-order queue, program cache. For users and tests:
-// $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G): info.memory is lowered
-// $GIBBON_KERNEL_FORM   cpu or gpu: which form of the kernels to run, whatever the device (info.type)
-// $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; the default is
-//                       on, but for drivers that do so themselves
+// $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G); lowers info.memory
+// $GIBBON_KERNEL_FORM   cpu or gpu: the form of kernels to run, whatever the device (info.type)
+// $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; on by
+//                       default, but for drivers that do so themselves
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 void gb_device_close(gb_device *dev);
 const gb_device_info *gb_device_get_info(const gb_device *dev);
@@ -68,8 +68,10 @@ int gb_kernel_create(gb_kernel **out, gb_device *dev, const char *program, const
                      const char *options);
 void gb_kernel_free(gb_kernel *kernel);
 int gb_kernel_arg_buf(gb_kernel *kernel, int index, gb_buf *buf); // NULL buf allowed
-int gb_kernel_arg(gb_kernel *kernel, int index, size_t bytes, const void *value); // value NULL: local
-int gb_kernel_size(gb_kernel *kernel, const size_t global[3], const size_t local[3]); // local[0] 0: any
+// value NULL: that much local memory
+int gb_kernel_arg(gb_kernel *kernel, int index, size_t bytes, const void *value);
+// local NULL or local[0] 0: any
+int gb_kernel_size(gb_kernel *kernel, const size_t global[3], const size_t local[3]);
 int gb_kernel_run(gb_kernel *kernel); // queues it
 double gb_device_compile_seconds(const gb_device *dev);
 
