@@ -1,0 +1,345 @@
+// Lists of inputs, class names, and the labels in file and folder names.
+#include "image/list.h"
+
+#include "base/file.h"
+#include "check.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char imagenet[] = "0\tn01440764\ttench, Tinca tinca\n"
+                               "134\tn02012849\tcrane\n"
+                               "292\tn02129604\ttiger, Panthera tigris\n"
+                               "282\tn02123159\ttiger cat\n"
+                               "387\tn02509815\tlesser panda, red panda, panda\r\n"
+                               "388\tn02510455\tgiant panda, panda, panda bear\n"
+                               "517\tn03126707\tcrane\n";
+
+static int decode(gb_labels *labels, const char *text)
+{
+    return gb_labels_decode(labels, text, strlen(text), "labels.txt");
+}
+
+static void test_labels_text(void **state)
+{
+    (void)state;
+    gb_labels labels;
+    char text[40];
+    assert_ok(decode(&labels, imagenet));
+    assert_int_equal(labels.count, 7);
+    assert_string_equal(gb_labels_at(&labels, 387)->name, "lesser panda, red panda, panda");
+    assert_string_equal(gb_labels_at(&labels, 387)->wnid, "n02509815");
+    assert_null(gb_labels_at(&labels, 1));
+    assert_null(gb_labels_at(&labels, -1));
+    assert_null(gb_labels_at(&labels, (int64_t)1 << 32));
+    assert_int_equal(gb_labels_wnid(&labels, "n02129604")->index, 292);
+    assert_null(gb_labels_wnid(&labels, "n00000000"));
+    assert_null(gb_labels_wnid(&labels, ""));
+    assert_string_equal(gb_labels_text(text, sizeof text, &labels, 0), "tench");
+    assert_string_equal(gb_labels_text(text, sizeof text, &labels, 5), "class 5");
+    assert_string_equal(gb_labels_text(text, sizeof text, NULL, 5), "class 5");
+    gb_labels_finish(&labels);
+}
+
+static void test_labels_forms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int index;
+        const char *wnid, *name;
+    } cases[] = {
+        {"airplane\nautomobile\nbird", 1, "", "automobile"},
+        {"\xEF\xBB\xBF" "a\n b c \n\n", 1, "", "b c"},
+        {"0\n1\n2\n", 2, "", "2"},                      // MNIST: the names are numbers
+        {"3 wheeler\nplain car\n", 0, "", "3 wheeler"}, // not an index
+        {"0 cat\n2 dog house\n", 2, "", "dog house"},
+        {"n01440764 tench, Tinca tinca\nn01443537 goldfish\n", 1, "n01443537", "goldfish"},
+        {"[\"a\", \"b\"]", 1, "", "b"},
+        {"{\"7\": \"seven\", \"3\": \"three\"}", 3, "", "three"},
+        {"{\"1\": [\"n01443537\", \"goldfish\"]}", 1, "n01443537", "goldfish"},
+    };
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        gb_labels labels;
+        assert_ok(decode(&labels, cases[i].text));
+        const gb_class *c = gb_labels_at(&labels, cases[i].index);
+        assert_non_null(c);
+        assert_string_equal(c->wnid, cases[i].wnid);
+        assert_string_equal(c->name, cases[i].name);
+        gb_labels_finish(&labels);
+    }
+}
+
+static void test_labels_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "no class names"},           {"\n\n", "no class names"},
+        {"a\n\nb\n", "line 2 is empty"},  {"1 a\n1 b\n", "twice"},
+        {"99999999999 a\n", "range"},     {"[\"a\", 3]", "class 1"},
+        {"{\"x\": \"a\"}", "\"x\""},      {"[\"a\"", "line 1"},
+        {"{\"0\": [\"n1\"]}", "class 0"}, {"{\"-1\": \"a\"}", "\"-1\""},
+    };
+    gb_labels labels;
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        assert_err(GB_ERR_FORMAT, decode(&labels, cases[i][0]));
+        if (!strstr(gb_last_error(), cases[i][1]))
+            fail_msg("'%s' -> %s", cases[i][0], gb_last_error());
+        assert_int_equal(labels.count, 0);
+    }
+    assert_err(GB_ERR_FORMAT, gb_labels_decode(&labels, "a\0b", 3, "labels.txt"));
+    assert_err(GB_ERR_IO, gb_labels_read(&labels, "/nonexistent"));
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    gb_labels labels;
+    int found;
+    static const struct {
+        const char *text;
+        int index;
+    } cases[] = {{"388", 388},         {"n02510455", 388},   {"Giant Panda", 388},
+                 {"red_panda", 387},   {"tiger", 292},       {"TINCA", 0},
+                 {"tigris", 292},      {"panda bear", 388},  {"17", 17},
+                 {"giant panda, panda, panda bear", 388}};
+    assert_ok(decode(&labels, imagenet));
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        assert_ok(gb_labels_find(&found, &labels, cases[i].text, 1000));
+        assert_int_equal(found, cases[i].index);
+    }
+    assert_err(GB_ERR_AMBIGUOUS, gb_labels_find(&found, &labels, "crane", 1000));
+    assert_non_null(strstr(gb_last_error(), "134 crane; 517 crane"));
+    assert_err(GB_ERR_AMBIGUOUS, gb_labels_find(&found, &labels, "panda", 1000));
+    assert_err(GB_ERR_AMBIGUOUS, gb_labels_find(&found, &labels, "tig", 1000));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, &labels, "unicorn", 1000));
+    assert_non_null(strstr(gb_last_error(), "unicorn"));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, &labels, "", 1000));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, &labels, "1000", 1000));
+    assert_non_null(strstr(gb_last_error(), "0 to 999"));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, &labels, "giant panda", 10));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, &labels, "99999999999999999999", 0));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, &labels, "-1", 0));
+    assert_err(GB_ERR_ARG, gb_labels_find(&found, NULL, "tiger", 1000));
+    assert_non_null(strstr(gb_last_error(), "labels file"));
+    assert_ok(gb_labels_find(&found, NULL, "3", 0));
+    assert_int_equal(found, 3);
+    gb_labels_finish(&labels);
+}
+
+static void test_many_matches_fit(void **state)
+{
+    (void)state;
+    static char text[40000];
+    gb_labels labels;
+    int found;
+    size_t n = 0;
+    for (int i = 0; i < 200; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%d thing %0150d\n", i, i);
+    assert_ok(decode(&labels, text));
+    assert_err(GB_ERR_AMBIGUOUS, gb_labels_find(&found, &labels, "thing", 0));
+    assert_non_null(strstr(gb_last_error(), "; ..."));
+    gb_labels_finish(&labels);
+}
+
+static void test_item_labels(void **state)
+{
+    (void)state;
+    gb_labels labels;
+    static const struct {
+        const char *path;
+        gb_label_from from;
+        int label; // or the error
+    } cases[] = {
+        {"a/n02510455_giant_panda.JPEG", GB_LABEL_FILE, 388},
+        {"n02510455.jpg", GB_LABEL_FILE, 388},
+        {"cifar10_00_3.png", GB_LABEL_FILE, 3},
+        {"x/y.z/mnist_7.png", GB_LABEL_FILE, 7},
+        {"x/n00000001_a.png", GB_LABEL_FILE, GB_ERR_ARG},
+        {"x_5000.png", GB_LABEL_FILE, GB_ERR_ARG},
+        {"panda.png", GB_LABEL_FILE, GB_ERR_ARG},
+        {"panda_.png", GB_LABEL_FILE, GB_ERR_ARG},
+        {"panda_3b.png", GB_LABEL_FILE, GB_ERR_ARG},
+        {"set/n02129604/x.png", GB_LABEL_FOLDER, 292},
+        {"set/tiger_cat/x.png", GB_LABEL_FOLDER, 282},
+        {"12/x.png", GB_LABEL_FOLDER, 12},
+        {"set/crane/x.png", GB_LABEL_FOLDER, GB_ERR_AMBIGUOUS},
+        {"x.png", GB_LABEL_FOLDER, GB_ERR_ARG},
+        {"./x.png", GB_LABEL_FOLDER, GB_ERR_ARG},
+        {"/x.png", GB_LABEL_FOLDER, GB_ERR_ARG},
+    };
+    assert_ok(decode(&labels, imagenet));
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        const gb_item item = {cases[i].path, -1, false};
+        int label = -1, err = gb_item_label(&label, &item, cases[i].from, &labels, 1000);
+        if ((err < 0 ? err : label) != cases[i].label)
+            fail_msg("%s -> %d %d %s", cases[i].path, err, label, gb_last_error());
+        if (err < 0)
+            assert_non_null(strstr(gb_last_error(), cases[i].path));
+    }
+    const gb_item panda = {"n02510455_x.jpg", -1, false};
+    int label;
+    assert_err(GB_ERR_ARG, gb_item_label(&label, &panda, GB_LABEL_FILE, NULL, 1000));
+    gb_labels_finish(&labels);
+}
+
+// --- lists, in a folder of our own ---
+
+static char root[] = "/tmp/gibbon-list-XXXXXX";
+
+static const char *in_root(const char *name)
+{
+    static char path[4][128];
+    static int next;
+    char *p = path[next++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", root, name);
+    return p;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"b.png", "a.JPEG", "c.jpg", "note.txt", ".hidden.png",
+                                        "cats/2.png", "cats/1.png", "cats/deep/0.png",
+                                        "birds/z.PNG", "none/readme", "none/x.npy"};
+    gb_image image;
+    if (!mkdtemp(root) || gb_image_init(&image, 4, 2, 3) < 0)
+        return -1;
+    for (int i = 0; i < 24; i++)
+        image.data[i] = (uint8_t)(i * 10);
+    gb_make_dirs(in_root("cats/deep"));
+    gb_make_dirs(in_root("birds"));
+    gb_make_dirs(in_root("none"));
+    int err = 0;
+    for (size_t i = 0; i < GB_COUNT(files); i++)
+        err |= gb_image_write_png(in_root(files[i]), &image);
+    gb_image_finish(&image);
+    err |= symlink("nowhere", in_root("dangling.png"));
+    return err;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    static const char *const want[] = {"a.JPEG", "b.png", "c.jpg", "birds/z.PNG", "cats/1.png",
+                                       "cats/2.png"};
+    for (int slash = 0; slash < 2; slash++) {
+        gb_list list = {0};
+        assert_ok(gb_list_add(&list, slash ? in_root("") : root));
+        assert_int_equal(list.count, GB_COUNT(want));
+        for (size_t i = 0; i < list.count; i++) {
+            assert_string_equal(list.item[i].path, in_root(want[i]));
+            assert_true(list.item[i].row == -1 && !list.item[i].npy);
+        }
+        gb_list_finish(&list);
+    }
+}
+
+static void test_arguments(void **state)
+{
+    (void)state;
+    gb_list list = {0};
+    char text[256];
+    assert_ok(gb_list_add(&list, in_root("note.txt"))); // content decides what it is
+    assert_ok(gb_list_add(&list, in_root("cats")));
+    assert_int_equal(list.count, 3); // with deep/ not: cats/ itself is one level up
+    assert_string_equal(gb_item_stem(text, sizeof text, &list.item[1]), "0");
+    gb_list_finish(&list);
+
+    list = (gb_list){0};
+    assert_err(GB_ERR_ARG, gb_list_add(&list, in_root("none")));
+    assert_non_null(strstr(gb_last_error(), "no .jpg"));
+    assert_err(GB_ERR_IO, gb_list_add(&list, in_root("missing.png")));
+    assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_root("none/x.npy"))); // a PNG in truth
+    assert_int_equal(list.count, 0);
+    gb_list_finish(&list);
+}
+
+static void test_npy(void **state)
+{
+    (void)state;
+    const int64_t dim[4] = {2, 1, 2, 3};
+    float data[12], out[6];
+    char text[256];
+    gb_list list = {0};
+    gb_preproc p;
+    for (int i = 0; i < 12; i++)
+        data[i] = (float)i / 11.0f;
+    assert_ok(gb_npy_write(in_root("set.npy"), data, 4, dim));
+    assert_ok(gb_npy_write(in_root("one.npy"), data, 3, dim + 1));
+    assert_ok(gb_npy_write(in_root("flat.npy"), data, 2, dim + 2));
+    assert_ok(gb_list_add(&list, in_root("set.npy")));
+    assert_ok(gb_list_add(&list, in_root("one.npy")));
+    assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_root("flat.npy")));
+    assert_int_equal(list.count, 3);
+    assert_string_equal(gb_item_stem(text, sizeof text, &list.item[1]), "set_1");
+    assert_string_equal(strrchr(gb_item_text(text, sizeof text, &list.item[1]), '/'),
+                        "/set.npy[1]");
+    assert_string_equal(gb_item_stem(text, sizeof text, &list.item[2]), "one");
+
+    assert_ok(gb_preproc_find(&p, "unit"));
+    assert_ok(gb_preproc_fit_model(&p, 1, 2, 3));
+    assert_ok(gb_item_load(out, &list.item[1], &p));
+    assert_memory_equal(out, data + 6, sizeof out);
+    assert_ok(gb_item_load(out, &list.item[2], &p));
+    assert_memory_equal(out, data, sizeof out);
+
+    assert_ok(gb_preproc_find(&p, "unit"));
+    assert_ok(gb_preproc_fit_model(&p, 1, 3, 2));
+    assert_err(GB_ERR_ARG, gb_item_load(out, &list.item[1], &p));
+    assert_non_null(strstr(gb_last_error(), "1x2x3"));
+    assert_ok(gb_preproc_fit_model(&p, 1, 2, 3));
+    static const float bad[3] = {1.5f, -0.1f, NAN};
+    for (size_t i = 0; i < GB_COUNT(bad); i++) {
+        data[1] = bad[i];
+        assert_ok(gb_npy_write(in_root("one.npy"), data, 3, dim + 1));
+        assert_err(GB_ERR_ARG, gb_item_load(out, &list.item[2], &p));
+    }
+    gb_list_finish(&list);
+}
+
+static void test_load_picture(void **state)
+{
+    (void)state;
+    gb_preproc p;
+    float out[24];
+    gb_item item = {in_root("b.png"), -1, false};
+    assert_ok(gb_preproc_find(&p, "unit"));
+    assert_ok(gb_preproc_fit_model(&p, 3, 2, 4));
+    assert_ok(gb_item_load(out, &item, &p));
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 8; i++)
+            assert_true(out[c * 8 + i] == (float)((3 * i + c) * 10) / 255.0f);
+    item.path = in_root("dangling.png");
+    assert_err(GB_ERR_IO, gb_item_load(out, &item, &p));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_labels_text),      cmocka_unit_test(test_labels_forms),
+        cmocka_unit_test(test_labels_refused),   cmocka_unit_test(test_find),
+        cmocka_unit_test(test_many_matches_fit), cmocka_unit_test(test_item_labels),
+        cmocka_unit_test(test_folder),           cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_npy),              cmocka_unit_test(test_load_picture),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
