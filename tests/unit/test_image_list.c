@@ -260,8 +260,9 @@ static void test_arguments(void **state)
     char text[256];
     assert_ok(gb_list_add(&list, in_root("note.txt"))); // content decides what it is
     assert_ok(gb_list_add(&list, in_root("cats")));
-    assert_int_equal(list.count, 3); // with deep/ not: cats/ itself is one level up
-    assert_string_equal(gb_item_stem(text, sizeof text, &list.item[1]), "0");
+    assert_int_equal(list.count, 4); // here deep/ is the one level
+    assert_string_equal(list.item[3].path, in_root("cats/deep/0.png"));
+    assert_string_equal(gb_item_stem(text, sizeof text, &list.item[3]), "0");
     gb_list_finish(&list);
 
     list = (gb_list){0};

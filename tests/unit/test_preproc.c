@@ -182,6 +182,7 @@ static void test_model_size(void **state)
     assert_err(GB_ERR_UNSUPPORTED, gb_preproc_fit_model(&p, 4, 28, 28));
     assert_ok(gb_preproc_find(&p, "unit"));
     assert_err(GB_ERR_ARG, gb_preproc_fit_model(&p, 3, 0, 0));
+    assert_ok(gb_preproc_find(&p, "unit"));
     assert_ok(gb_preproc_fit_model(&p, 1, 28, 28));
 }
 
