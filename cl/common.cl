@@ -67,18 +67,37 @@ static vf act_apply(vf x, float lo, float hi, float slope)
     return select(select(x, vhi, x > vhi), below, x < vlo);
 }
 
+// Lanes of a below n, of b from there on.
+static vf vfirst(int n, vf a, vf b)
+{
+    if (n >= VW)
+        return a;
+    float ta[VW], tb[VW];
+    VSTORE(a, ta);
+    VSTORE(b, tb);
+    for (int i = 0; i < n; i++)
+        tb[i] = ta[i];
+    return VLOAD(tb);
+}
+
 // Bit i of the result: lane i of a comparison is true.
 static uint vbits(vi c)
 {
 #if VW == 1
     return c != 0;
+#elif VW == 4
+    int4 b = c & (int4)(1, 2, 4, 8);
+    return b.x | b.y | b.z | b.w;
 #else
-    int t[VW];
-    VSTORE(c & 1, t);
-    uint bits = 0;
-    for (int i = 0; i < VW; i++)
-        bits |= (uint)t[i] << i;
-    return bits;
+#if VW == 16
+    int8 lo = c.lo & 1, hi = c.hi & 0x100, h = lo | hi;
+#else
+    int8 h = c & 1;
+#endif
+    h <<= (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+    int4 q = h.lo | h.hi;
+    int2 d = q.lo | q.hi;
+    return d.x | d.y;
 #endif
 }
 

@@ -1,5 +1,5 @@
 // Functions of two or more elements, with numpy's broadcasting.
-#include "op/binary.h"
+#include "op/binary_emit.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -72,7 +72,11 @@ fail:
     return err;
 }
 
-#define BINARY(name, opset) GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_binary)
+#define BINARY(name, opset) \
+    GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_binary, \
+          .forward = gb_binary_forward, .backward = gb_binary_backward)
+#define LOGICAL(name, opset) \
+    GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_binary, .forward = gb_binary_forward)
 BINARY(Add, 7);
 BINARY(Sub, 7);
 BINARY(Mul, 7);
@@ -84,11 +88,11 @@ BINARY(Min, 7);
 BINARY(Max, 7);
 BINARY(Sum, 7);
 BINARY(Mean, 7);
-BINARY(Equal, 7);
-BINARY(Less, 7);
-BINARY(LessOrEqual, 12);
-BINARY(Greater, 7);
-BINARY(GreaterOrEqual, 12);
-BINARY(And, 7);
-BINARY(Or, 7);
-BINARY(Xor, 7);
+LOGICAL(Equal, 7);
+LOGICAL(Less, 7);
+LOGICAL(LessOrEqual, 12);
+LOGICAL(Greater, 7);
+LOGICAL(GreaterOrEqual, 12);
+LOGICAL(And, 7);
+LOGICAL(Or, 7);
+LOGICAL(Xor, 7);

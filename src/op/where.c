@@ -1,4 +1,5 @@
 // Where.
+#include "op/binary_emit.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -16,4 +17,5 @@ fail:
     return err;
 }
 
-GB_OP(Where, .since = 9, .infer = infer, .eval = gb_ref_where);
+GB_OP(Where, .since = 9, .infer = infer, .eval = gb_ref_where,
+      .forward = gb_where_forward, .backward = gb_where_backward);

@@ -1,0 +1,139 @@
+// Reductions of terms (src/op/fold.h), along vectors of kept elements or along the reduced ones.
+enum { SUM, MAX, MIN, PROD };
+enum {
+    P, MINUS_P, SQUARE, TIES, MUL, OVER, IF, UNLESS, MUL_MUL, DIV_DIVISOR, MOD_DIVISOR,
+    FMOD_DIVISOR, POW_BASE, POW_POWER, TERM_MIN, TERM_MAX, PRELU_X, PRELU_SLOPE, IF_EQUAL, NORM
+};
+
+#define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
+
+static vf term_of(int term, vf p, vf q, vf r)
+{
+    vf zero = (vf)(0.0f);
+    switch (term) {
+    case P: return p;
+    case MINUS_P: return -p;
+    case SQUARE: return p * p;
+    case TIES: return PICK(p == q, 1.0f, zero);
+    case MUL: return p * q;
+    case OVER: return p / q;
+    case IF: return PICK(q != 0.0f, p, zero);
+    case UNLESS: return PICK(q != 0.0f, zero, p);
+    case MUL_MUL: return p * q * r;
+    case DIV_DIVISOR: return -p * (q / r) / r;
+    case MOD_DIVISOR: return -p * floor(q / r);
+    case FMOD_DIVISOR: return -p * trunc(q / r);
+    case POW_BASE: return PICK(r == 0.0f, zero, p * r * pow(q, r - 1.0f));
+    case POW_POWER: return PICK((q == 0.0f) & (r >= 0.0f), zero, p * pow(q, r) * log(q));
+    case TERM_MIN: return PICK(q < r, p, PICK(q == r, 0.5f * p, zero));
+    case TERM_MAX: return PICK(q > r, p, PICK(q == r, 0.5f * p, zero));
+    case PRELU_X: return PICK(q > 0.0f, p, p * r);
+    case PRELU_SLOPE: return PICK(q > 0.0f, zero, p * q);
+    case IF_EQUAL: return PICK(q == r, p, zero);
+    case NORM: return PICK(r == 0.0f, zero, p * q / r);
+    default: return p;
+    }
+}
+
+static vf join(int by, vf a, vf b)
+{
+    switch (by) {
+    case SUM: return a + b;
+    case PROD: return a * b;
+    case MAX: return PICK((a > b) | (a != a), a, b); // NaN from either side
+    default: return PICK((a < b) | (a != a), a, b);
+    }
+}
+
+static vf nothing(int by)
+{
+    return (vf)(by == SUM ? 0.0f : by == PROD ? 1.0f : by == MAX ? -INFINITY : INFINITY);
+}
+
+enum { BLOCK = 64 }; // partial results of so many terms are joined first: rounding grows like a root
+
+// The reduced dimensions: r_outer rows (r_table) of r_inner elements, of which segment
+// get_global_id(2) takes seg_size; its results go out_seg elements further on. Operands 0: out, then
+// the inputs, each with its strides in the inner kept and the inner reduced dimension.
+#define ARGUMENTS \
+    global const int *k_table, int k_n, int inner, int outer, int chunk, int rows, \
+    global const int *r_table, int r_n, int r_outer, int r_inner, int seg_size, int out_seg, \
+    global float *out, int out0, int os, global const float *p, int p0, int ps, int prs, \
+    global const float *q, int q0, int qs, int qrs, global const float *r, int r0, int rs, \
+    int rrs, int n_in, int by, int term, float scale, int add
+
+kernel void fold_across(ARGUMENTS)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    int seg = get_global_id(2), k0 = seg * seg_size, k1 = min(k0 + seg_size, r_inner);
+    for (int row = s.r0; row < s.r1; row++) {
+        int4 at = nd_row(k_table, k_n, row);
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            vf total = nothing(by);
+            for (int j = 0; j < r_outer; j++) {
+                int4 to = at + nd_row(r_table, r_n, j);
+                global const float *pj = p + p0 + to.s1 + i * ps;
+                global const float *qj = n_in > 1 ? q + q0 + to.s2 + i * qs : p;
+                global const float *rj = n_in > 2 ? r + r0 + to.s3 + i * rs : p;
+                for (int k = k0; k < k1;) {
+                    vf part = nothing(by), vq = (vf)(0.0f), vr = (vf)(0.0f);
+                    for (int end = min(k + BLOCK, k1); k < end; k++) {
+                        if (n_in > 1)
+                            vq = nd_get(qj + k * qrs, qs, n);
+                        if (n_in > 2)
+                            vr = nd_get(rj + k * rrs, rs, n);
+                        part = join(by, part, term_of(term, nd_get(pj + k * prs, ps, n), vq, vr));
+                    }
+                    total = join(by, total, part);
+                }
+            }
+            total *= scale;
+            global float *to = out + out0 + at.s0 + seg * out_seg + i * os;
+            if (add)
+                total += nd_get(to, os, n);
+            nd_put(total, to, os, n);
+        }
+    }
+}
+
+kernel void fold_along(ARGUMENTS)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    int seg = get_global_id(2), k0 = seg * seg_size, k1 = min(k0 + seg_size, r_inner);
+    for (int row = s.r0; row < s.r1; row++) {
+        int4 at = nd_row(k_table, k_n, row);
+        for (int i = s.i0; i < s.i1; i++) {
+            vf total = nothing(by), vq = (vf)(0.0f), vr = (vf)(0.0f);
+            for (int j = 0; j < r_outer; j++) {
+                int4 to = at + nd_row(r_table, r_n, j);
+                global const float *pj = p + p0 + to.s1 + i * ps;
+                global const float *qj = n_in > 1 ? q + q0 + to.s2 + i * qs : p;
+                global const float *rj = n_in > 2 ? r + r0 + to.s3 + i * rs : p;
+                for (int k = k0; k < k1;) {
+                    vf part = nothing(by);
+                    for (int end = min(k + BLOCK * VW, k1); k < end; k += VW) {
+                        int n = end - k;
+                        if (n_in > 1)
+                            vq = nd_get(qj + k * qrs, qrs, n);
+                        if (n_in > 2)
+                            vr = nd_get(rj + k * rrs, rrs, n);
+                        vf t = term_of(term, nd_get(pj + k * prs, prs, n), vq, vr);
+                        part = vfirst(n, join(by, part, t), part);
+                    }
+                    total = join(by, total, part);
+                }
+            }
+            float lane[VW];
+            VSTORE(total, lane);
+            total = (vf)(lane[0]);
+            for (int l = 1; l < VW; l++)
+                total = join(by, total, (vf)(lane[l]));
+            total *= scale;
+            global float *to = out + out0 + at.s0 + seg * out_seg + i * os;
+            if (add)
+                total += nd_get(to, 0, 1);
+            nd_put(total, to, 1, 1);
+        }
+    }
+}
