@@ -1,5 +1,5 @@
 // Functions of two and three broadcast elements; their derivatives are terms of cl/reduce.cl.
-// The numbers are those of gb_binary_kind (src/op/binary.h), then those of src/op/binary_emit.h.
+// The numbers are those of gb_binary_kind (src/op/binary.h), then those of src/op/binary_record.h.
 enum {
     ADD, SUB, MUL, DIV, POW, MOD, FMOD, PRELU, MIN, MAX, EQUAL, LESS, LESS_EQUAL, GREATER,
     GREATER_EQUAL, AND, OR, XOR

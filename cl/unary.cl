@@ -73,7 +73,7 @@ static vf unary(int kind, vf x, float a, float b)
     }
 }
 
-// dy/dx from x, or from y where reads_output (src/op/unary_emit.c) says so.
+// dy/dx from x, or from y where reads_output (src/op/unary_record.c) says so.
 static vf slope(int kind, vf v, float a, float b)
 {
     vf one = (vf)(1.0f), t, s;

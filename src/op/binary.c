@@ -1,5 +1,5 @@
 // Functions of two or more elements, with numpy's broadcasting.
-#include "op/binary_emit.h"
+#include "op/binary_record.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"

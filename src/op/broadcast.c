@@ -1,5 +1,5 @@
 // Broadcasting operands on the device: where they lie, the kernels over them, their gradients.
-#include "op/binary_emit.h"
+#include "op/binary_record.h"
 
 static void put_map(gb_emit *e, const gb_nd *nd)
 {

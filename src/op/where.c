@@ -1,5 +1,5 @@
 // Where.
-#include "op/binary_emit.h"
+#include "op/binary_record.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"

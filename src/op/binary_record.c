@@ -1,5 +1,5 @@
 // Kernels of functions of two or more elements, and of Where.
-#include "op/binary_emit.h"
+#include "op/binary_record.h"
 
 // The gradients with respect to a and b are sums of these terms of dy, a and b ("dab": in the order
 // that the term takes them).

@@ -1,6 +1,6 @@
 // Recording of functions of two and three broadcast elements.
-#ifndef GB_OP_BINARY_EMIT_H
-#define GB_OP_BINARY_EMIT_H
+#ifndef GB_OP_BINARY_RECORD_H
+#define GB_OP_BINARY_RECORD_H
 
 #include "op/binary.h"
 #include "op/fold.h"
