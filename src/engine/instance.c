@@ -1,0 +1,434 @@
+// From a model to an instance: every shape known for one batch, constants folded, no-ops gone.
+#include "engine/instance.h"
+
+#include "engine/rebatch.h"
+#include "op/index.h"
+#include "op/op.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Elements of a folded constant at most; and when only shapes are wanted, where constants that large
+// decide no shape.
+static const int64_t max_folded = (int64_t)1 << 28, max_for_shapes = 1 << 16;
+
+typedef struct build {
+    const gb_graph *model;
+    gb_graph *g;
+    gb_value **map;            // [id in the model]: its value here
+    bool *is_output;           // [id in the model]
+    const gb_binding *binding;
+    size_t n_binding;
+    bool shapes_only;
+    const gb_rebatch *rebatch; // NULL: at the model's own batch
+} build;
+
+// --- unsupported operators ---
+
+// What is wrong with a node's operator, written into buf; false: nothing.
+static bool unsupported(char *buf, size_t size, const gb_node *node)
+{
+    const gb_op *op = gb_op_find(node->type);
+    buf[0] = 0;
+    if (!op)
+        return true;
+    if (node->opset < op->since)
+        snprintf(buf, size, ", needs opset %d", op->since);
+    else if (op->until && node->opset > op->until)
+        snprintf(buf, size, ", only up to opset %d", op->until);
+    else
+        return false;
+    return true;
+}
+
+int gb_model_unsupported(char **text, const gb_graph *model)
+{
+    int err = 0, kinds = 0;
+    size_t length = 0;
+    FILE *f = NULL;
+    *text = NULL;
+    for (size_t i = 0; i < model->n_node && kinds < 64; i++) {
+        char why[64];
+        size_t count = 0;
+        if (!unsupported(why, sizeof why, model->node[i]))
+            continue;
+        bool seen = false;
+        for (size_t j = 0; j < model->n_node && !seen; j++) {
+            bool same = strcmp(model->node[i]->type, model->node[j]->type) == 0;
+            seen = same && j < i;
+            count += same;
+        }
+        if (seen)
+            continue;
+        if (!f && !(f = open_memstream(text, &length)))
+            return gb_fail(GB_ERR_NOMEM, "out of memory");
+        fprintf(f, "%s%.80s (%zu%s)", kinds++ ? ", " : "", model->node[i]->type, count, why);
+    }
+    if (f && fclose(f) != 0)
+        err = gb_fail(GB_ERR_NOMEM, "out of memory");
+    return err;
+}
+
+static int check_operators(const gb_graph *model)
+{
+    char *text;
+    int err = gb_model_unsupported(&text, model);
+    if (err == 0 && text)
+        err = gb_fail(GB_ERR_UNSUPPORTED, "operators that gibbon does not have: %s", text);
+    free(text);
+    return err;
+}
+
+// --- inputs ---
+
+static const gb_tensor *bound(const build *b, const char *name)
+{
+    for (size_t i = 0; i < b->n_binding; i++)
+        if (strcmp(b->binding[i].name, name) == 0)
+            return b->binding[i].data;
+    return NULL;
+}
+
+static bool fits(const gb_shape *model, const gb_shape *given)
+{
+    bool same = model->rank == given->rank;
+    for (int d = 0; same && d < model->rank; d++)
+        same = model->dim[d] < 0 || model->dim[d] == given->dim[d];
+    return same;
+}
+
+static int add_bound(build *b, const gb_value *input, const gb_tensor *data)
+{
+    char a[160], c[160];
+    bool floats = input->type == GB_F32, given = data->type == GB_F32 || data->type == GB_F64;
+    if (!fits(&input->shape, &data->shape) || floats != given)
+        return gb_fail(GB_ERR_ARG, "input '%.200s' is %s of %s, not %s of %s", input->name,
+                       gb_shape_text(a, sizeof a, &input->shape), floats ? "floats" : "integers",
+                       gb_shape_text(c, sizeof c, &data->shape), given ? "floats" : "integers");
+    gb_tensor *copy = gb_tensor_create(&b->g->arena, input->type, &data->shape);
+    if (!copy)
+        return GB_ERR_NOMEM;
+    if (copy->type == data->type)
+        memcpy(copy->data, data->data, gb_tensor_bytes(copy));
+    for (int64_t i = 0; copy->type != data->type && i < gb_shape_count(&copy->shape); i++)
+        gb_tensor_set(copy, i, gb_tensor_get(data, i));
+    b->map[input->id] = gb_graph_constant(b->g, input->name, copy);
+    return b->map[input->id] ? 0 : GB_ERR_NOMEM;
+}
+
+// Inputs with the batch as leading dimension, where the model leaves it open or has its own there.
+static int add_inputs(build *b)
+{
+    int err = 0;
+    for (size_t i = 0; i < b->model->n_in; i++) {
+        const gb_value *input = b->model->in[i];
+        const gb_tensor *data = bound(b, input->name);
+        char text[160];
+        if (data) {
+            GB_TRY(add_bound(b, input, data));
+            continue;
+        }
+        gb_value *v = gb_graph_value(b->g, input->name);
+        if (!v)
+            return GB_ERR_NOMEM;
+        v->type = input->type;
+        v->shape = input->shape;
+        if (v->shape.rank > 0 && (v->shape.dim[0] < 0 || v->shape.dim[0] == b->g->batch_in_model))
+            v->shape.dim[0] = b->g->batch;
+        for (int d = 0; d < v->shape.rank; d++)
+            if (v->shape.dim[d] < 0)
+                return gb_fail(GB_ERR_UNSUPPORTED, "input '%.200s' is %s: only the batch may be open; "
+                               "export the model with a fixed picture size", input->name,
+                               gb_shape_text(text, sizeof text, &input->shape));
+        if (gb_shape_count(&v->shape) < 0)
+            return gb_fail(GB_ERR_ARG, "input '%.200s' is too large: %s", input->name,
+                           gb_shape_text(text, sizeof text, &v->shape));
+        b->map[input->id] = v;
+        GB_TRY(gb_graph_add_input(b->g, v));
+    }
+fail:
+    return err;
+}
+
+static int check_bindings(const build *b)
+{
+    for (size_t i = 0; i < b->n_binding; i++) {
+        bool found = false;
+        for (size_t k = 0; k < b->model->n_in; k++)
+            found |= strcmp(b->model->in[k]->name, b->binding[i].name) == 0;
+        if (!found)
+            return gb_fail(GB_ERR_ARG, "the model has no input '%.200s'", b->binding[i].name);
+    }
+    return 0;
+}
+
+// --- nodes ---
+
+// The value here of one in the model; constants come over at their first use, sharing their data.
+static gb_value *value_of(build *b, const gb_value *original)
+{
+    gb_value **v = &b->map[original->id];
+    if (!*v && original->data)
+        *v = gb_graph_constant(b->g, original->name, original->data);
+    return *v;
+}
+
+static gb_node *copy_node(build *b, const gb_node *original)
+{
+    gb_node *node = gb_graph_node(b->g, original->type, original->name, original->n_in,
+                                  original->n_out, 0);
+    if (!node)
+        return NULL;
+    node->opset = original->opset;
+    node->n_attr = original->n_attr;
+    node->attr = original->attr; // the model outlives the instance
+    node->op = gb_op_find(node->type);
+    for (int i = 0; i < node->n_in; i++)
+        if (original->in[i] && !(node->in[i] = value_of(b, original->in[i])))
+            return NULL;
+    for (int i = 0; i < node->n_out; i++) {
+        if (!original->out[i] || (i > 0 && !original->out[i]->uses))
+            continue; // nobody reads it: Dropout's mask, as a rule
+        if (!(node->out[i] = gb_graph_value(b->g, original->out[i]->name)))
+            return NULL;
+        node->out[i]->producer = node;
+    }
+    return node;
+}
+
+static bool is_foldable(const build *b, const gb_node *node)
+{
+    if (!node->op->eval)
+        return false;
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i] && !node->in[i]->data && !node->op->shape_only)
+            return false;
+    for (int i = 0; i < node->n_out; i++)
+        if (b->shapes_only && node->out[i] &&
+            gb_shape_count(&node->out[i]->shape) > max_for_shapes)
+            return false;
+    return true;
+}
+
+static int fold(build *b, gb_node *node)
+{
+    size_t n_in = (size_t)node->n_in, n_out = (size_t)node->n_out;
+    const gb_tensor **in = calloc(n_in + 1, sizeof *in);
+    gb_tensor **out = calloc(n_out + 1, sizeof *out);
+    int err = 0;
+    if (!in || !out) {
+        err = gb_fail(GB_ERR_NOMEM, "out of memory");
+        goto fail;
+    }
+    for (size_t i = 0; i < n_in; i++)
+        in[i] = node->in[i] ? node->in[i]->data : NULL;
+    for (size_t i = 0; i < n_out; i++) {
+        const gb_value *v = node->out[i];
+        if (!v)
+            continue;
+        if (gb_shape_count(&v->shape) > max_folded) {
+            err = gb_fail(GB_ERR_UNSUPPORTED, "%s: makes a constant of %" PRId64 " elements",
+                          gb_node_text(node), gb_shape_count(&v->shape));
+            goto fail;
+        }
+        if (!(out[i] = gb_tensor_create(&b->g->arena, v->type, &v->shape))) {
+            err = GB_ERR_NOMEM;
+            goto fail;
+        }
+    }
+    GB_TRY(node->op->eval(node, in, out));
+    for (size_t i = 0; i < n_out; i++) {
+        if (!node->out[i])
+            continue;
+        node->out[i]->data = out[i];
+        node->out[i]->producer = NULL;
+    }
+fail:
+    free(in);
+    free(out);
+    return err;
+}
+
+// True if the first output is the first input, element by element in the same shape.
+static int is_noop(bool *noop, const gb_node *node)
+{
+    static const char *const renames[] = {"Identity", "Dropout", "Cast", "Reshape", "Flatten",
+                                          "Squeeze", "Unsqueeze", "Concat"};
+    static const char *const indices[] = {"Slice", "Split", "Pad", "Tile", "Expand", "Resize",
+                                          "Upsample"};
+    int err = 0;
+    *noop = false;
+    for (int i = 1; i < node->n_out; i++)
+        if (node->out[i])
+            return 0;
+    if (!node->out[0] || node->n_in == 0 || !node->in[0] || node->in[0]->type != node->out[0]->type ||
+        !gb_shape_equal(&node->in[0]->shape, &node->out[0]->shape))
+        return 0;
+    for (size_t i = 0; i < GB_COUNT(renames); i++)
+        if (strcmp(node->type, renames[i]) == 0)
+            *noop = true;
+    for (size_t i = 0; i < GB_COUNT(indices); i++) {
+        if (strcmp(node->type, indices[i]) != 0)
+            continue;
+        gb_arena arena = {0};
+        gb_index x;
+        err = gb_index_read(&x, &arena, node, 0);
+        *noop = err == 0;
+        for (int d = 0; err == 0 && d < x.mapped.rank; d++)
+            *noop &= x.axis[d].affine && x.axis[d].first == 0 && x.axis[d].step == 1;
+        gb_arena_finish(&arena);
+    }
+    return err;
+}
+
+static int check_shapes(const gb_node *node)
+{
+    for (int i = 0; i < node->n_out; i++) {
+        char text[160];
+        if (node->out[i] && gb_shape_count(&node->out[i]->shape) < 0)
+            return gb_fail(GB_ERR_ARG, "%s: an output of %s is not possible", gb_node_text(node),
+                           gb_shape_text(text, sizeof text, &node->out[i]->shape));
+    }
+    return 0;
+}
+
+static int add_node(build *b, const gb_node *original)
+{
+    bool noop = false;
+    int err = 0;
+    gb_node *node = copy_node(b, original);
+    if (!node)
+        return GB_ERR_NOMEM;
+    if (b->rebatch)
+        GB_TRY(gb_rebatch_adapt(b->rebatch, node, original));
+    GB_TRY(node->op->infer(node));
+    GB_TRY(check_shapes(node));
+    if (b->rebatch)
+        GB_TRY(gb_rebatch_check(b->rebatch, node, original));
+    bool folded = is_foldable(b, node);
+    if (folded)
+        GB_TRY(fold(b, node));
+    else
+        GB_TRY(is_noop(&noop, node));
+    for (int i = 0; i < node->n_out; i++)
+        if (node->out[i])
+            b->map[original->out[i]->id] = node->out[i];
+    if (noop && b->is_output[original->out[0]->id])
+        noop = false; // the output keeps its name
+    if (noop)
+        b->map[original->out[0]->id] = node->in[0];
+    if (folded || noop)
+        b->g->n_node--;
+fail:
+    return err;
+}
+
+// --- the whole ---
+
+// Builds the instance into b->g; on failure b->g is freed.
+static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
+{
+    const gb_graph *model = b->model;
+    int err = 0;
+    b->g = gb_graph_create();
+    b->map = calloc(model->n_value + 1, sizeof *b->map);
+    b->is_output = calloc(model->n_value + 1, sizeof *b->is_output);
+    if (!b->g || !b->map || !b->is_output) {
+        err = gb_fail(GB_ERR_NOMEM, "out of memory");
+        goto fail;
+    }
+    b->g->opset = model->opset;
+    b->g->ir_version = model->ir_version;
+    b->g->producer = model->producer;
+    b->g->batch = batch;
+    b->g->batch_in_model = batch_in_model;
+    for (size_t i = 0; i < model->n_meta; i++)
+        GB_TRY(gb_graph_add_meta(b->g, model->meta_key[i], model->meta_value[i]));
+    for (size_t i = 0; i < model->n_out; i++)
+        b->is_output[model->out[i]->id] = true;
+    GB_TRY(check_bindings(b));
+    GB_TRY(add_inputs(b));
+    for (size_t i = 0; i < model->n_node; i++)
+        GB_TRY(add_node(b, model->node[i]));
+    for (size_t i = 0; i < model->n_out; i++) {
+        gb_value *v = value_of(b, model->out[i]);
+        if (!v) {
+            err = GB_ERR_NOMEM;
+            goto fail;
+        }
+        if (b->rebatch)
+            GB_TRY(gb_rebatch_check_output(b->rebatch, v, model->out[i]->id));
+        GB_TRY(gb_graph_add_output(b->g, v));
+    }
+    GB_TRY(gb_graph_prune(b->g));
+fail:
+    if (err < 0) {
+        gb_graph_free(b->g);
+        b->g = NULL;
+    }
+    return err;
+}
+
+static void finish(build *b)
+{
+    free(b->map);
+    free(b->is_output);
+    b->map = NULL;
+    b->is_output = NULL;
+}
+
+// The shapes of all values at the model's own batch.
+static int shapes_of(gb_shape *shapes, const gb_graph *model, int64_t batch,
+                     const gb_binding *binding, size_t n_binding)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .shapes_only = true};
+    int err = build_graph(&b, batch, batch);
+    for (size_t i = 0; err == 0 && i < model->n_value; i++)
+        shapes[i] = b.map[i] ? b.map[i]->shape : model->value[i]->shape;
+    finish(&b);
+    gb_graph_free(b.g);
+    return err;
+}
+
+int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
+                         const gb_binding *binding, size_t n_binding)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding};
+    gb_rebatch rebatch = {0};
+    gb_shape *shapes = NULL;
+    int64_t own = 0;
+    int err = 0;
+    *out = NULL;
+    GB_TRY(check_operators(model));
+    for (size_t i = model->n_in; i-- > 0;) // the first input that is not bound decides
+        if (model->in[i]->shape.rank > 0 && !bound(&b, model->in[i]->name))
+            own = model->in[i]->shape.dim[0] > 0 ? model->in[i]->shape.dim[0] : 0;
+    if (batch < 0)
+        return gb_fail(GB_ERR_ARG, "a batch of %" PRId64 " is not possible", batch);
+    if (batch == 0)
+        batch = own ? own : 1;
+    if (own && batch != own) {
+        shapes = calloc(model->n_value + 1, sizeof *shapes);
+        rebatch = (gb_rebatch){.from = own, .to = batch, .old = shapes,
+                               .outside = calloc(model->n_value + 1, sizeof *rebatch.outside)};
+        if (!shapes || !rebatch.outside) {
+            err = gb_fail(GB_ERR_NOMEM, "out of memory");
+            goto fail;
+        }
+        for (size_t i = 0; i < model->n_value; i++)
+            rebatch.outside[i] = 1;
+        GB_TRY(shapes_of(shapes, model, own, binding, n_binding));
+        b.rebatch = &rebatch;
+    }
+    err = build_graph(&b, batch, own);
+    if (err < 0 && b.rebatch && err != GB_ERR_NOMEM)
+        err = gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64, own);
+    *out = b.g;
+fail:
+    finish(&b);
+    free(rebatch.outside);
+    free(shapes);
+    return err;
+}
