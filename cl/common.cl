@@ -202,21 +202,7 @@ static void nd_put(vf v, global float *p, int stride, int n)
 // Bits of the lanes where the fused activation has derivative 1: lo < v < hi.
 static uint act_bits(vf v, float lo, float hi)
 {
-#if VW == 1
-    return v > lo && v < hi;
-#else
-    vi b = (v > lo && v < hi) & ((vi)(1) << VLANES);
-#if VW == 16
-    int8 b8 = b.lo | b.hi;
-    int4 b4 = b8.lo | b8.hi;
-#elif VW == 8
-    int4 b4 = b.lo | b.hi;
-#else
-    int4 b4 = b;
-#endif
-    int2 b2 = b4.lo | b4.hi;
-    return b2.x | b2.y;
-#endif
+    return vbits(v > lo && v < hi);
 }
 
 // 1 in the lanes whose bit is set, `or_else` in the others.

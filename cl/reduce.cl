@@ -137,3 +137,30 @@ kernel void fold_along(ARGUMENTS)
         }
     }
 }
+
+// dx = dy at the first of the reduced elements (the count of r_table's dimensions) where x is y, 0 at
+// the others; operands 0: dx, 1: dy, 2: x, 3: y.
+kernel void first_grad(global const int *k_table, int k_n, int inner, int outer, int chunk,
+                       int rows, global const int *r_table, int r_n, int count, global float *dx,
+                       int dx0, int dxs, global const float *dy, int dy0, int dys,
+                       global const float *x, int x0, int xs, global const float *y, int y0,
+                       int ys, int add)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int row = s.r0; row < s.r1; row++)
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            int4 at = nd_row(k_table, k_n, row) + (int4)(dx0, dy0, x0, y0) +
+                      i * (int4)(dxs, dys, xs, ys);
+            vf most = nd_get(y + at.s3, ys, n), left = nd_get(dy + at.s1, dys, n);
+            for (int k = 0; k < count; k++) {
+                int4 to = at + nd_row(r_table, r_n, k);
+                vi found = nd_get(x + to.s2, xs, n) == most;
+                vf g = PICK(found, left, 0.0f);
+                left = PICK(found, 0.0f, left);
+                if (add)
+                    g += nd_get(dx + to.s0, dxs, n);
+                nd_put(g, dx + to.s0, dxs, n);
+            }
+        }
+}

@@ -86,7 +86,7 @@ static vf slope(int kind, vf v, float a, float b)
     case THRESHOLDED_RELU: return PICK(v <= a, 0.0f, one);
     case SIGMOID: return v * (1.0f - v);                             // of y
     case HARD_SIGMOID: return PICK((v <= 0.0f) | (v >= 1.0f), 0.0f, (vf)(a)); // of y
-    case CLIP: return PICK((v < a) | (v > b), 0.0f, one);
+    case CLIP: return PICK((v <= a) | (v >= b), 0.0f, one); // as PyTorch's ReLU6 at the ends
     case HARD_SWISH:
         return PICK(v <= -3.0f, 0.0f, PICK(v >= 3.0f, one, v / 3.0f + 0.5f));
     case TANH: return 1.0f - v * v; // of y
@@ -165,7 +165,7 @@ kernel void unary_mask(int inner, int outer, int chunk, int rows, global float *
             uint bits = 0;
             for (int c = w * 32; c < min(channels, w * 32 + 32); c += VW) {
                 vf v = nd_get(xr + c, 1, channels - c);
-                vi out = kind == CLIP ? (v < a) | (v > b) : v <= 0.0f;
+                vi out = kind == CLIP ? (v <= a) | (v >= b) : v <= 0.0f;
                 bits |= vbits(out) << (c & 31);
                 nd_put(unary(kind, v, a, b), yr + c, 1, channels - c);
             }

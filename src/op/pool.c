@@ -2,6 +2,7 @@
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/record.h"
+#include "op/reduce.h"
 #include "op/window.h"
 #include "ref/arithmetic.h"
 
@@ -24,5 +25,7 @@ GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
       .forward = gb_max_pool_forward, .backward = gb_max_pool_backward);
 GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
       .forward = gb_average_pool_forward, .backward = gb_average_pool_backward);
-GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool);
-GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool);
+GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
+      .forward = gb_reduce_forward, .backward = gb_reduce_backward);
+GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
+      .forward = gb_reduce_forward, .backward = gb_reduce_backward);

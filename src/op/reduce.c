@@ -57,10 +57,12 @@ fail:
     return err;
 }
 
-#define REDUCE(name) GB_OP(name, .since = 7, .infer = infer, .eval = gb_ref_reduce)
-REDUCE(ReduceSum);
-REDUCE(ReduceMean);
-REDUCE(ReduceMax);
-REDUCE(ReduceMin);
-REDUCE(ReduceProd);
-REDUCE(ReduceL2);
+#define REDUCE(name, ...) \
+    GB_OP(name, .since = 7, .infer = infer, .eval = gb_ref_reduce, .forward = gb_reduce_forward, \
+          __VA_ARGS__)
+REDUCE(ReduceSum, .backward = gb_reduce_backward);
+REDUCE(ReduceMean, .backward = gb_reduce_backward);
+REDUCE(ReduceMax, .backward = gb_reduce_backward);
+REDUCE(ReduceMin, .backward = gb_reduce_backward);
+REDUCE(ReduceProd, .backward = NULL);
+REDUCE(ReduceL2, .backward = gb_reduce_backward);

@@ -2,7 +2,7 @@
 #ifndef GB_OP_REDUCE_H
 #define GB_OP_REDUCE_H
 
-#include "ir/ir.h"
+#include "op/emit.h"
 
 typedef enum gb_reduce_kind {
     GB_REDUCE_SUM,
@@ -23,5 +23,9 @@ typedef struct gb_reduce {
 
 // The axes come from the attribute or, in later opsets, from input 1.
 int gb_reduce_read(const gb_node *node, gb_reduce *r);
+
+// Also of GlobalAveragePool and GlobalMaxPool.
+int gb_reduce_forward(gb_emit *e, gb_node *node);
+int gb_reduce_backward(gb_emit *e, gb_node *node);
 
 #endif
