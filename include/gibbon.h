@@ -76,22 +76,26 @@ GB_API int gb_device_describe_all(char **text);
 
 typedef struct gb_model gb_model;
 
-/* Reads an ONNX image classifier. A file whose metadata holds gibbon's preprocessing uses it; others
- * take the pixels as they are until gb_model_set_preprocess. */
+/* Reads an ONNX image classifier: one input (N,C,H,W), one output of a number per class. A file whose
+ * metadata holds gibbon's preprocessing uses it; others take pixels as they are until
+ * gb_model_set_preprocess. */
 GB_API int gb_model_load(gb_model **out, const char *path);
 GB_API void gb_model_free(gb_model *model);
 
 /* What happens between a pixel and the model's input, by a preset's name ("imagenet", "inception",
- * "caffe", "unit", "cifar10") or the path of a JSON file. It becomes part of the attacked network, so
- * images and eps stay in the [0,1] range. */
+ * "caffe", "unit", "cifar10") or the path of a JSON file. Normalisation becomes part of the attacked
+ * network, so images and eps stay in the [0,1] range. */
 GB_API int gb_model_set_preprocess(gb_model *model, const char *preset_or_path);
 
-/* The size of the model's images, and how many classes it tells apart; -1: not fixed by the file. */
-GB_API int gb_model_size(const gb_model *model, int *channels, int *height, int *width,
-                         int *classes);
+/* The size of the model's images. Where the file leaves it open, the preprocessing decides. */
+GB_API int gb_model_size(int *channels, int *height, int *width, const gb_model *model);
 
-/* A few lines on the model: inputs, outputs, operators. The caller frees *text with gb_text_free. */
+/* Inputs, outputs and preprocessing in a few lines. The caller frees *text with gb_text_free. */
 GB_API int gb_model_describe(char **text, const gb_model *model);
+
+/* Reads a JPEG or PNG, resized and cropped as the preprocessing says; image: (C,H,W) floats. A
+ * picture that has the model's size already is taken as it is. */
+GB_API int gb_model_read_image(float *image, const gb_model *model, const char *path);
 
 /* ---- classifying ---- */
 
@@ -100,9 +104,10 @@ typedef struct gb_session gb_session; /* a model on a device at one batch size *
 /* Plans, packs and uploads; batch: images per pass, 1 or more. The model may be freed afterwards. */
 GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *model, int64_t batch);
 GB_API void gb_session_free(gb_session *session);
+GB_API int64_t gb_session_classes(const gb_session *session);
 
-/* probability: (n, classes) floats, each row a softmax. images: (n,C,H,W); n need not be a multiple
- * of the batch. */
+/* probability: (n, classes) floats, each row a softmax of the logits. images: (n,C,H,W); n need not be
+ * a multiple of the batch. */
 GB_API int gb_classify(float *probability, gb_session *session, const float *images, size_t n);
 
 /* ---- attacking ---- */
@@ -156,13 +161,18 @@ GB_API void gb_attack_free(gb_attack *attack);
 
 /* Attacks n images (any n). adversarial: (n,C,H,W), may be `images` itself; result: n of them, or
  * NULL. labels: n classes to leave, or with `targeted` to reach. An image whose logits are NaN or
- * infinite ends the run with GB_ERR_NUMERIC. Floats: to save 8-bit pictures see gb_quantize. */
+ * infinite ends the run with GB_ERR_NUMERIC. Saving as 8 bits: see gb_attack_write_png. */
 GB_API int gb_attack_images(float *adversarial, gb_attack_result *result, gb_attack *attack,
                             const float *images, const int *labels, size_t n,
                             const gb_progress *progress);
 
-/* Rounds an attacked image to 8 bits without leaving the ball around its 8-bit original: `count`
- * values each, in the same order; out may be `original`. */
+/* Writes an attacked image as a PNG that lies inside the attack's ball around the original, rounded
+ * to nearest where that is inside; both (C,H,W), the original a picture's (multiples of 1/255). Read
+ * the file again and classify it to know whether it still is a success. */
+GB_API int gb_attack_write_png(const char *path, const gb_attack *attack, const float *adversarial,
+                               const float *original);
+
+/* The rounding alone: `count` values each, in the same order; out may be `original`. */
 GB_API int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original, size_t count,
                        gb_norm norm, float eps);
 

@@ -45,6 +45,7 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 void gb_device_close(gb_device *dev);
 const gb_device_info *gb_device_get_info(const gb_device *dev);
+const gb_log *gb_device_get_log(const gb_device *dev);
 
 // --- memory ---
 

@@ -139,6 +139,11 @@ const gb_device_info *gb_device_get_info(const gb_device *dev)
     return &dev->info;
 }
 
+const gb_log *gb_device_get_log(const gb_device *dev)
+{
+    return &dev->log;
+}
+
 double gb_device_compile_seconds(const gb_device *dev)
 {
     return dev->compile_seconds;

@@ -1,0 +1,103 @@
+// The report for people: what was attacked with what, a block per image, and a summary.
+#include "report/report.h"
+
+#include <string.h>
+
+void gb_report_head_text(FILE *out, const gb_report *report)
+{
+    const gb_attack_config *config = report->config;
+    const gb_method *method;
+    const gb_param *param;
+    char value[64];
+    fprintf(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
+    fprintf(out, "model    %s", report->model);
+    if (report->preprocess)
+        fprintf(out, ", preprocessing %s", report->preprocess);
+    fprintf(out, "\nattack   %s%s", config->method, config->targeted ? ", targeted" : "");
+    if (gb_method_find(&method, config->method) == 0) {
+        for (const char *const *name = method->params; *name; name++) {
+            if (gb_param_find(&param, method, *name) == 0)
+                fprintf(out, ", %s %s", *name, gb_param_text(value, sizeof value, config, param));
+        }
+    }
+    fprintf(out, ", seed %llu\n", (unsigned long long)config->seed);
+}
+
+static void verdict_text(FILE *out, const char *what, const gb_verdict *v)
+{
+    fprintf(out, "  %-12s ", what);
+    if (v->name)
+        fprintf(out, "%s (class %d)", v->name, v->index);
+    else
+        fprintf(out, "class %d", v->index);
+    fprintf(out, ", %.1f %%\n", 100 * v->probability);
+}
+
+static void class_text(FILE *out, const char *what, int index, const char *name, const char *note)
+{
+    fprintf(out, "  %-12s ", what);
+    if (name)
+        fprintf(out, "%s (class %d)", name, index);
+    else
+        fprintf(out, "class %d", index);
+    fprintf(out, "%s%s\n", note ? ", from " : "", note ? note : "");
+}
+
+static const char *outcome(const gb_report_image *image)
+{
+    if (image->success)
+        return "fooled";
+    if (image->broken)
+        return image->verified ? "lost in rounding to 8 bits" : "not verified";
+    return "not fooled";
+}
+
+void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_image *image)
+{
+    fprintf(out, "\n%s\n", image->input);
+    if (image->error) {
+        fprintf(out, "  %-12s %s\n", "failed", image->error);
+        return;
+    }
+    class_text(out, "true class", image->label, image->label_name,
+               image->label_source && !strcmp(image->label_source, "prediction")
+                   ? "the model's own prediction"
+                   : image->label_source);
+    if (report->config->targeted)
+        class_text(out, "target", image->target.index, image->target.name, NULL);
+    verdict_text(out, "before", &image->clean);
+    verdict_text(out, "after", &image->adversarial);
+    fprintf(out, "  %-12s %s%s\n", "result", outcome(image),
+            image->success && image->clean.index != image->label && !report->config->targeted
+                ? " (it was misclassified already)"
+                : "");
+    fprintf(out, "  %-12s linf %.2f/255, l2 %.3f, as saved\n", "distance", 255 * image->linf,
+            image->l2);
+    fprintf(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
+    if (image->zero_gradients)
+        fprintf(out, "  %-12s the gradient was zero everywhere in %d of them: masked or saturated\n",
+                "warning", image->zero_gradients);
+    if (image->output)
+        fprintf(out, "  %-12s %s\n", "written", image->output);
+    if (image->picture)
+        fprintf(out, "  %-12s %s\n", "picture", image->picture);
+}
+
+void gb_report_summary_text(FILE *out, const gb_report *report)
+{
+    gb_report_summary s;
+    gb_report_summarize(&s, report);
+    fprintf(out, "\n%zu of %zu images fooled the model as saved", s.success, s.images);
+    if (s.broken > s.success)
+        fprintf(out, " (%zu before rounding to 8 bits)", s.broken);
+    if (s.failed)
+        fprintf(out, "; %zu failed", s.failed);
+    fprintf(out, "; %zu were classified correctly before", s.correct);
+    fprintf(out, "; %.2f s\n", s.seconds);
+    if (s.success)
+        fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
+                255 * s.mean_linf, s.mean_l2);
+    if (s.zero_gradient)
+        fprintf(out, "%zu images had steps with a gradient of zero: the model may mask its gradients\n",
+                s.zero_gradient);
+}
