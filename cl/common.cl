@@ -185,13 +185,7 @@ static void nd_put(vf v, global float *p, int stride, int n)
 // Lane numbers, and one bit per lane (bit i is lane i).
 #if VW == 1
 #define VLANES 0
-#define vload_int(p) (*(p))
-#define vstore_int(v, p) (*(p) = (v))
-#else
-#define vload_int(p) CAT(vload, VW)(0, p)
-#define vstore_int(v, p) CAT(vstore, VW)(v, 0, p)
-#endif
-#if VW == 4
+#elif VW == 4
 #define VLANES ((vi)(0, 1, 2, 3))
 #elif VW == 8
 #define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7))

@@ -1,8 +1,18 @@
 // Pooling over gathered pixels. rows[tap * points + point] is the input pixel of an output point (the
 // output pixel of an input point in the backward kernels), -1 outside. One work-item: one point.
+// arg[point][arg_pitch]: the tap of each maximum; its rows are padded to whole vectors.
+#if VW == 1
+#define ARG_LOAD(p) (*(p))
+#define ARG_STORE(v, p) (*(p) = (v))
+#else
+#define ARG_LOAD(p) CAT(convert_int, VW)(CAT(vload, VW)(0, p))
+#define ARG_STORE(v, p) CAT(vstore, VW)(CAT(CAT(convert_, ARG), VW)(v), 0, p)
+#endif
+
 kernel void max_forward(global const float *restrict x, int x0, int x_pitch, int x_image,
                         global const int *restrict rows, int taps, int points, int channels,
-                        global float *restrict y, int y0, int y_pitch, global ARG *restrict arg)
+                        global float *restrict y, int y0, int y_pitch, global ARG *restrict arg,
+                        int arg_pitch)
 {
     int m = get_global_id(0), image = m / points, point = m - image * points;
     x += x0 + (size_t)image * x_image * x_pitch;
@@ -21,18 +31,14 @@ kernel void max_forward(global const float *restrict x, int x0, int x_pitch, int
             which = select(which, (vi)(t), better);
         }
         vstore_first(best, y + c, left);
-        if (arg) {
-            int lane[VW];
-            vstore_int(which, lane);
-            for (int i = 0; i < min(left, VW); i++)
-                arg[(size_t)m * channels + c + i] = lane[i];
-        }
+        if (arg)
+            ARG_STORE(which, arg + (size_t)m * arg_pitch + c);
     }
 }
 
 kernel void max_backward(global const float *restrict dy, int dy0, int dy_pitch, int y_image,
                          global const int *restrict rows, int taps, int points, int channels,
-                         global const ARG *restrict arg,
+                         global const ARG *restrict arg, int arg_pitch,
                          global float *dx, int dx0, int dx_pitch, int add,
                          global const uint *mask, float mask_slope)
 {
@@ -48,11 +54,9 @@ kernel void max_backward(global const float *restrict dy, int dy0, int dy_pitch,
             if (r < 0)
                 continue;
             size_t q = (size_t)image * y_image + r;
-            int lane[VW];
-            for (int i = 0; i < VW; i++)
-                lane[i] = i < left ? arg[q * channels + c + i] : -1;
+            vi which = ARG_LOAD(arg + q * arg_pitch + c);
             vf v = vload_first(dy + q * dy_pitch + c, left);
-            sum += select(VBROADCAST(0.0f), v, vload_int(lane) == (vi)(t));
+            sum += select(VBROADCAST(0.0f), v, which == (vi)(t));
         }
         uint kept = 0, bits = mask ? mask[(size_t)m * words + c / 32] >> (c % 32) : 0;
         epilogue(sum, min(left, VW), dx + c, add, 0, 0, 0.0f, 0.0f, 0.0f, &kept, 0, mask != 0, bits,

@@ -38,6 +38,12 @@ static const char *arg_type(const gb_window *w)
     return gb_window_taps(w) <= 256 ? "uchar" : "int";
 }
 
+// Rows of the taps, whole vectors of any width.
+static int64_t arg_pitch(const gb_window *w)
+{
+    return (w->c_in + 15) / 16 * 16;
+}
+
 int gb_max_pool_forward(gb_emit *e, gb_node *node)
 {
     gb_window w;
@@ -47,7 +53,7 @@ int gb_max_pool_forward(gb_emit *e, gb_node *node)
     gb_pixels x = gb_emit_pixels(e, node->in[0], 1), y = gb_emit_out_pixels(e, node->out[0], 1);
     gb_store *arg = NULL;
     if (e->want_grad && node->in[0]->needs_grad)
-        arg = gb_emit_temp(e, (size_t)(y.count * y.channels) * (gb_window_taps(&w) <= 256 ? 1 : 4),
+        arg = gb_emit_temp(e, (size_t)(y.count * arg_pitch(&w)) * (gb_window_taps(&w) <= 256 ? 1 : 4),
                            gb_arena_printf(&e->arena, "argmax %s", node->out[0]->name));
     node->state = arg;
     gb_emit_launch(e, "pool", "max_forward", "-DARG=%s", arg_type(&w));
@@ -57,6 +63,7 @@ int gb_max_pool_forward(gb_emit *e, gb_node *node)
     gb_put_i32(e, y.offset);
     gb_put_i32(e, y.pitch);
     gb_put_store(e, arg);
+    gb_put_i32(e, arg_pitch(&w));
     gb_emit_size(e, (size_t)y.count, 1, 1);
     return e->status;
 }
@@ -74,6 +81,7 @@ int gb_max_pool_backward(gb_emit *e, gb_node *node)
     put_source(e, &dy, gb_window_out(&w));
     put_table(e, &w, true);
     gb_put_store(e, node->state);
+    gb_put_i32(e, arg_pitch(&w));
     put_target(e, &t);
     gb_emit_size(e, (size_t)t.pixels.count, 1, 1);
     gb_emit_target_done(e, &t, 1);
