@@ -131,6 +131,42 @@ static void test_find(void **state)
     gb_labels_finish(&labels);
 }
 
+// The real thing: ImageNet's names, and pictures whose file names hold their labels.
+static void test_shared_data(void **state)
+{
+    (void)state;
+    char path[4096];
+    const char *shared = getenv("GIBBON_SHARED");
+    gb_labels labels;
+    gb_list list = {0};
+    gb_preproc p;
+    int found;
+    snprintf(path, sizeof path, "%s/data/labels/imagenet_classes.txt", shared ? shared : "");
+    if (!shared || access(path, R_OK) != 0) {
+        print_message("%s is not there\n", path);
+        skip();
+    }
+    assert_ok(gb_labels_read(&labels, path));
+    assert_int_equal(labels.count, 1000);
+    assert_ok(gb_labels_find(&found, &labels, "gibbon", 1000));
+    assert_int_equal(found, 368);
+    snprintf(path, sizeof path, "%s/data/images", shared);
+    assert_ok(gb_list_add(&list, path));
+    assert_true(list.count > 200);
+    float *chw = malloc(3 * 224 * 224 * sizeof *chw);
+    assert_non_null(chw);
+    assert_ok(gb_preproc_find(&p, "imagenet"));
+    assert_ok(gb_preproc_fit_model(&p, 3, 224, 224));
+    for (size_t i = 0; i < list.count; i++) {
+        assert_ok(gb_item_label(&found, &list.item[i], GB_LABEL_FILE, &labels, 1000));
+        if (i % 8 == 0)
+            assert_ok(gb_item_load(chw, &list.item[i], &p));
+    }
+    free(chw);
+    gb_list_finish(&list);
+    gb_labels_finish(&labels);
+}
+
 static void test_many_matches_fit(void **state)
 {
     (void)state;
@@ -341,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_many_matches_fit), cmocka_unit_test(test_item_labels),
         cmocka_unit_test(test_folder),           cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_npy),              cmocka_unit_test(test_load_picture),
+        cmocka_unit_test(test_shared_data),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
