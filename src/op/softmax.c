@@ -37,5 +37,7 @@ fail:
     return err;
 }
 
-GB_OP(Softmax, .since = 7, .infer = infer, .eval = gb_ref_softmax);
-GB_OP(LogSoftmax, .since = 7, .infer = infer, .eval = gb_ref_softmax);
+GB_OP(Softmax, .since = 7, .infer = infer, .eval = gb_ref_softmax,
+      .forward = gb_softmax_forward, .backward = gb_softmax_backward);
+GB_OP(LogSoftmax, .since = 7, .infer = infer, .eval = gb_ref_softmax,
+      .forward = gb_softmax_forward, .backward = gb_softmax_backward);
