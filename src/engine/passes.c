@@ -103,7 +103,7 @@ static bool as_affine(const gb_node *node, const gb_value *x, int axis, float *s
 // The output channels' axis of a layer that can take a bias; -1 if the node is none.
 static int layer_axis(const gb_node *node)
 {
-    if (!node || node->n_in < 2 || !node->in[1]->data || node->in[0]->data)
+    if (!node || node->n_in < 2 || !node->in[1] || !node->in[1]->data || node->in[0]->data)
         return -1;
     if (is(node, "Conv"))
         return 1;
@@ -206,6 +206,10 @@ static bool fuse_residual(gb_graph *g, gb_node *layer, gb_node *add)
 {
     gb_value *y = layer->out[0];
     if (!is(add, "Add") || layer->residual || layer->act.on)
+        return false;
+    // A Gemm's C that differs from row to row is added as the residual is (op/dense_record.c).
+    const gb_value *c = is(layer, "Gemm") ? gb_input(layer, 2) : NULL;
+    if (c && c->shape.rank == 2 && c->shape.dim[0] > 1)
         return false;
     gb_value *other = add->in[0] == y ? add->in[1] : add->in[0];
     if (other == y || other->data || !gb_shape_equal(&other->shape, &y->shape) ||

@@ -66,7 +66,6 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
         g.w.sk = d->sn;
         g.w.sn = d->sk;
         g.w.scale = d->scale;
-        g.w.scale = d->scale;
         g.add = t.add;
         g.mask = t.mask;
         g.mask_slope = t.mask_slope;
@@ -80,32 +79,35 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
 
 // --- Gemm ---
 
-// beta * C as an [n] bias, or as an [m][n] residual where it differs from row to row.
-static int read_c(gb_emit *e, gb_node *node, const gb_gemm *g, dense *d, gb_pixels *residual)
+// beta * C as [rows][n], rows 1 or m; NULL where there is none, or after a failure.
+static float *read_c(gb_emit *e, const gb_node *node, const gb_gemm *g, int64_t *rows)
 {
     const gb_value *c = gb_input(node, 2);
     if (!c || g->beta == 0)
-        return 0;
-    if (!c->data)
-        return gb_fail(GB_ERR_UNSUPPORTED, "%s: its third input (%s) must be a constant",
-                       gb_node_text(node), c->name);
-    int64_t rank = c->shape.rank, rows = rank == 2 ? c->shape.dim[0] : 1;
-    int64_t columns = rank ? c->shape.dim[rank - 1] : 1;
+        return NULL;
+    if (!c->data) {
+        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: its third input (%s) must be a constant",
+                                gb_node_text(node), c->name));
+        return NULL;
+    }
+    int64_t rank = c->shape.rank, columns = rank ? c->shape.dim[rank - 1] : 1;
+    *rows = rank == 2 ? c->shape.dim[0] : 1;
     const float *data = c->data->data;
-    float *full = gb_arena_array(&e->arena, (size_t)(rows * g->n), sizeof *full);
-    if (!full)
-        return GB_ERR_NOMEM;
-    for (int64_t i = 0; i < rows; i++)
+    float *full = gb_arena_array(&e->arena, (size_t)(*rows * g->n), sizeof *full);
+    if (!full) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return NULL;
+    }
+    for (int64_t i = 0; i < *rows; i++)
         for (int64_t j = 0; j < g->n; j++)
             full[i * g->n + j] = g->beta * data[i * columns + (columns == 1 ? 0 : j)];
-    if (rows == 1) {
-        d->bias = full;
-        return 0;
-    }
-    *residual = (gb_pixels){.pitch = g->n, .count = g->m, .channels = g->n};
-    residual->store = gb_emit_const(e, full, (size_t)(rows * g->n) * sizeof *full, c->name);
-    d->residual = residual;
-    return e->status;
+    return full;
+}
+
+static gb_store *constant_c(gb_emit *e, const gb_node *node, const gb_gemm *g, const float *c,
+                            int64_t rows)
+{
+    return gb_emit_const(e, c, (size_t)(rows * g->n) * sizeof *c, node->in[2]->name);
 }
 
 static bool gemm_is_dense(const gb_node *node, const gb_gemm *g)
@@ -124,24 +126,39 @@ static int gemm_product(gb_emit *e, gb_node *node, const gb_gemm *g, bool back)
 {
     gb_product p = {.m = g->m, .n = g->n, .k = g->k, .scale = g->alpha, .trans_a = g->trans_a,
                     .trans_b = g->trans_b};
-    if (gb_input(node, 2) && g->beta != 0)
-        return gb_fail(GB_ERR_UNSUPPORTED, "%s: a third input needs constant weights and no transA",
-                       gb_node_text(node));
-    return back ? gb_product_backward(e, node, &p) : gb_product_forward(e, node, &p);
+    int64_t rows;
+    if (back)
+        return gb_product_backward(e, node, &p);
+    gb_product_forward(e, node, &p);
+    float *c = read_c(e, node, g, &rows);
+    if (c) {
+        const gb_view from = {.store = constant_c(e, node, g, c, rows),
+                              .stride = {rows == 1 ? 0 : g->n, 1}};
+        gb_emit_copy(e, &node->out[0]->shape, &node->out[0]->view, &from, true);
+    }
+    return e->status;
 }
 
 int gb_gemm_forward(gb_emit *e, gb_node *node)
 {
     gb_gemm g;
     gb_pixels residual;
+    int64_t rows;
     int err = gb_gemm_read(node, &g);
     if (err < 0)
         return err;
     if (!gemm_is_dense(node, &g))
         return gemm_product(e, node, &g, false);
     dense d = gemm_dense(&g);
-    err = read_c(e, node, &g, &d, &residual);
-    return err < 0 ? err : forward(e, node, &d);
+    float *c = read_c(e, node, &g, &rows);
+    if (c && rows == 1) {
+        d.bias = c;
+    } else if (c) {
+        residual = (gb_pixels){.store = constant_c(e, node, &g, c, rows), .pitch = g.n,
+                               .count = g.m, .channels = g.n};
+        d.residual = &residual;
+    }
+    return e->status ? e->status : forward(e, node, &d);
 }
 
 int gb_gemm_backward(gb_emit *e, gb_node *node)

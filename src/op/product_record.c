@@ -37,31 +37,29 @@ static matrices as_matrices(const gb_view *view, const gb_shape *shape, const gb
     return swap ? transposed(m) : m;
 }
 
-// A copy of batch x rows x cols elements, once for each that differs, columns contiguous.
-static matrices dense_copy(gb_emit *e, const matrices *m, const gb_shape *batch, int64_t rows,
-                           int64_t cols)
+// A temporary for batch x rows x cols elements, once for each that differs, columns contiguous; with
+// the views that copy between it and m.
+static matrices dense_temp(gb_emit *e, const matrices *m, const gb_shape *batch, int64_t rows,
+                           int64_t cols, gb_shape *shape, gb_view *there, gb_view *here)
 {
-    gb_shape shape = {.rank = batch->rank + 2};
-    gb_view from = {.store = m->store, .offset = m->offset}, to = {0};
-    matrices copy = {0};
+    matrices temp = {.row = cols, .col = 1};
+    *shape = (gb_shape){.rank = batch->rank + 2};
+    *there = (gb_view){.store = m->store, .offset = m->offset};
+    *here = (gb_view){0};
     for (int i = 0; i < batch->rank; i++) {
-        shape.dim[i] = m->batch[i] ? batch->dim[i] : 1;
-        from.stride[i] = m->batch[i];
+        shape->dim[i] = m->batch[i] ? batch->dim[i] : 1;
+        there->stride[i] = m->batch[i];
     }
-    shape.dim[batch->rank] = rows;
-    shape.dim[batch->rank + 1] = cols;
-    from.stride[batch->rank] = m->row;
-    from.stride[batch->rank + 1] = m->col;
-    gb_view_dense(&to, &shape, GB_ORDER_PLAIN);
-    to.store = gb_emit_temp(e, (size_t)gb_shape_count(&shape) * sizeof(float), "copy");
-    if (!e->status)
-        gb_emit_copy(e, &shape, &to, &from, false);
-    copy.store = to.store;
-    copy.row = cols;
-    copy.col = 1;
+    shape->dim[batch->rank] = rows;
+    shape->dim[batch->rank + 1] = cols;
+    there->stride[batch->rank] = m->row;
+    there->stride[batch->rank + 1] = m->col;
+    gb_view_dense(here, shape, GB_ORDER_PLAIN);
+    temp.store = here->store =
+        gb_emit_temp(e, (size_t)gb_shape_count(shape) * sizeof(float), "copy");
     for (int i = 0; i < batch->rank; i++)
-        copy.batch[i] = m->batch[i] ? to.stride[i] : 0;
-    return copy;
+        temp.batch[i] = m->batch[i] ? here->stride[i] : 0;
+    return temp;
 }
 
 // [3][batches]: offsets of A, B and C.
@@ -95,17 +93,22 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
     int64_t count = gb_shape_count(batch);
     if (e->status || count * m * n == 0)
         return;
+    gb_shape shape;
+    gb_view there, here;
     if (c.col != 1 && n > 1) {
         if (c.row == 1 || m == 1) {
             product(e, batch, transposed(c), transposed(b), transposed(a), n, m, k, scale, add);
-            return;
+        } else {
+            matrices temp = dense_temp(e, &c, batch, m, n, &shape, &there, &here);
+            product(e, batch, temp, a, b, m, n, k, scale, false);
+            gb_emit_copy(e, &shape, &there, &here, add);
         }
-        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: its result has no contiguous dimension",
-                                gb_node_text(e->node)));
         return;
     }
-    if (b.col != 1 && n > 1)
-        b = dense_copy(e, &b, batch, k, n);
+    if (b.col != 1 && n > 1) {
+        b = dense_temp(e, &b, batch, k, n, &shape, &there, &here);
+        gb_emit_copy(e, &shape, &here, &there, false);
+    }
     int vw = e->info->vector_width, nr = vw == 1 ? 4 : n <= vw ? vw : 2 * vw;
     int mr = vw == 16 ? 14 : vw == 1 ? 4 : 6;
     gb_store *table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});

@@ -1,0 +1,36 @@
+// The table of cases on the device: one test a case, in every form that the case has.
+// $GIBBON_TEST_SMALL leaves the forms out, for simulated devices.
+#include "support/device.h"
+
+#include "engine/selftest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void test_case(void **state)
+{
+    const gb_case *c = *state;
+    gb_device *dev = test_device();
+    gb_case_form forms = getenv("GIBBON_TEST_SMALL") ? GB_CASE_SLICED : GB_CASE_FORMS;
+    for (gb_case_form form = 0; form < forms; form++)
+        if (gb_case_has_form(c, form) && gb_case_run(dev, c, form) < 0)
+            fail_msg("%s", gb_last_error());
+}
+
+int main(void)
+{
+    struct CMUnitTest *tests = calloc(gb_case_count, sizeof *tests);
+    char (*name)[200] = calloc(gb_case_count, sizeof *name);
+    if (!tests || !name)
+        return 1;
+    for (size_t i = 0; i < gb_case_count; i++) {
+        tests[i] = (struct CMUnitTest){.name = gb_case_text(name[i], sizeof name[i], &gb_cases[i]),
+                                       .test_func = test_case,
+                                       .initial_state = (void *)&gb_cases[i]};
+    }
+    int failed = _cmocka_run_group_tests("ops", tests, gb_case_count, test_device_open,
+                                         test_device_close);
+    free(name);
+    free(tests);
+    return failed;
+}
