@@ -337,9 +337,11 @@ static int add_chain(gb_value **out, gb_graph *g, const gb_case *c, gb_value *co
         return n_then;
     for (int i = 0; i < n_then; i++)
         GB_TRY(add_then(&out[0], g, word[i], form));
-    if (out[0]->type == GB_BOOL || out[0]->type == GB_I64) {
-        const gb_attr to = {.name = "to", .kind = GB_ATTR_INT, .i = 1};
-        GB_TRY(add_node(&out[0], g, "Cast", 1, &out[0], 1, &to));
+    if (out[0]->type == GB_BOOL) { // sessions give floats
+        gb_value *choice[3] = {out[0]};
+        GB_TRY(add_word(&choice[1], g, "(1)", 0, 1, form));
+        GB_TRY(add_word(&choice[2], g, "(0)", 0, 1, form));
+        GB_TRY(add_node(&out[0], g, "Where", 3, choice, 0, NULL));
     }
 fail:
     return err;
