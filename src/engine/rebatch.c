@@ -1,6 +1,8 @@
 // Running a model that was exported for one batch at another one.
 #include "engine/rebatch.h"
 
+#include "op/op.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -37,8 +39,8 @@ static int64_t product(const gb_shape *shape, int from, int to)
 }
 
 // Which axis of the old output of a Reshape carries the images, if `before` old elements lie outside
-// one batch index; `right`: the size of the old input's axis behind them. Row-major order leaves at
-// most the choice between the two axes around a boundary.
+// one batch index; `right`: the size of what followed the images in the old input. Row-major order
+// leaves at most the choice between the two axes around a boundary.
 static int find_axis(const gb_rebatch *r, const gb_shape *out, int64_t before, int64_t right)
 {
     int left = NO_AXIS, behind = NO_AXIS;
@@ -54,7 +56,7 @@ static int find_axis(const gb_rebatch *r, const gb_shape *out, int64_t before, i
             left = d;
     }
     if (behind != NO_AXIS && left != NO_AXIS)
-        return out->dim[behind] == right ? left : behind; // an axis that is kept stays as it is
+        return out->dim[behind] >= right ? left : behind; // B x E splits into Bh x d, never merges
     return behind != NO_AXIS ? behind : left;
 }
 
@@ -75,10 +77,14 @@ static int replace_shape(gb_node *node, int input, const gb_shape *shape)
     return node->in[input] ? 0 : GB_ERR_NOMEM;
 }
 
-// True if input `i` of the model's node is a constant of the file, not computed from other shapes.
-static bool written_down(const gb_node *original, int i)
+// True if the constant that gives the output's shape, input `i`, was made for the old batch: it stands
+// in the file, or was computed without looking at the new batch.
+static bool written_down(const gb_rebatch *r, gb_node *node, const gb_node *original, int i)
 {
-    return i < original->n_in && original->in[i] && original->in[i]->data;
+    if (i >= node->n_in || !node->in[i] || !node->in[i]->data)
+        return false;
+    return original->in[i]->data || node->op->infer(node) < 0 ||
+           image_axis(r, &r->old[original->out[0]->id], &node->out[0]->shape) < 0;
 }
 
 static int adapt_reshape(const gb_rebatch *r, gb_node *node, const gb_node *original)
@@ -90,8 +96,10 @@ static int adapt_reshape(const gb_rebatch *r, gb_node *node, const gb_node *orig
         return 0;
     if (axis == MIXED)
         return refuse(node, "images are not along one axis");
-    int64_t before = product(old, 0, axis) * r->outside[original->in[0]->id];
-    int target = find_axis(r, &out, before, axis + 1 < old->rank ? old->dim[axis + 1] : 0);
+    int64_t outside = r->outside[original->in[0]->id], right = old->dim[axis] / outside / r->from;
+    if (right == 1)
+        right = axis + 1 < old->rank ? old->dim[axis + 1] : 0;
+    int target = find_axis(r, &out, product(old, 0, axis) * outside, right);
     if (target == NO_AXIS)
         return refuse(node, "its shape is made for one batch");
     out.dim[target] = out.dim[target] / r->from * r->to;
@@ -158,12 +166,12 @@ fail:
 
 int gb_rebatch_adapt(const gb_rebatch *r, gb_node *node, const gb_node *original)
 {
-    if (strcmp(node->type, "Reshape") == 0 && written_down(original, 1))
+    if (strcmp(node->type, "Reshape") == 0 && written_down(r, node, original, 1))
         return adapt_reshape(r, node, original);
-    if (strcmp(node->type, "Expand") == 0 && written_down(original, 1))
+    if (strcmp(node->type, "Expand") == 0 && written_down(r, node, original, 1))
         return adapt_sizes(r, node, original, 1);
-    if (strcmp(node->type, "Resize") == 0 && written_down(original, 3) &&
-        !gb_attr_find(node, "axes") && gb_shape_count(&original->in[3]->shape) > 0)
+    if (strcmp(node->type, "Resize") == 0 && written_down(r, node, original, 3) &&
+        !gb_attr_find(node, "axes") && gb_shape_count(&node->in[3]->shape) > 0)
         return adapt_sizes(r, node, original, 3);
     if (strcmp(node->type, "Concat") == 0)
         return adapt_concat(r, node, original);

@@ -148,7 +148,7 @@ static void sequence_first(void **state)
     begin(&b, 1);
     onnx_init_i64(&b, "s1", 1, (int64_t[]){3}, (int64_t[]){1, 6, 16});
     onnx_init_i64(&b, "s2", 1, (int64_t[]){3}, (int64_t[]){6, 4, 4});
-    onnx_init_i64(&b, "s3", 1, (int64_t[]){3}, (int64_t[]){6, 1, 16});
+    onnx_init_i64(&b, "s3", 1, (int64_t[]){4}, (int64_t[]){6, 1, 4, 4});
     onnx_init_i64(&b, "s4", 1, (int64_t[]){2}, (int64_t[]){6, 16});
     onnx_init_f32(&b, "w", 2, (int64_t[]){16, 5}, (float[80]){0});
     onnx_init_i64(&b, "s5", 1, (int64_t[]){3}, (int64_t[]){6, 1, 5});
