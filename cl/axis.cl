@@ -1,8 +1,8 @@
 // One axis of an index operator: gathers, paddings and interpolations, forward and backward.
 
-// y[.., o, ..] = sum of weight[t] * x[.., tap[t], ..] over t in [start[o], start[o + 1]), or the fill
-// value where there is no t; += where `add`. table: start[0..n_out], then tap[]. The nest is over the
-// other dimensions (operands 0: y, 1: x); global dimension 2 is o.
+// y[.., o, ..] = sum of weight[t] * x[.., tap[t], ..] over t in [start[o], start[o + 1]), or the
+// fill value where there is no t; += where `add`. table: start[0..n_out], then tap[]. The nest is
+// over the other dimensions (operands 0: y, 1: x); global dimension 2 is o.
 kernel void axis_map(global const int *nest, int n_nest, int inner, int outer, int chunk, int rows,
                      global float *y, int y0, int ys, global const float *x, int x0, int xs,
                      int y_axis, int x_axis, global const int *table, int n_out,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Elements of a folded constant at most; and when only shapes are wanted, where constants that large
+// Elements of a folded constant at most; and when only shapes are wanted, where large constants
 // decide no shape.
 static const int64_t max_folded = (int64_t)1 << 28, max_for_shapes = 1 << 16;
 
@@ -24,52 +24,6 @@ typedef struct build {
     bool shapes_only;
     const gb_rebatch *rebatch; // NULL: at the model's own batch
 } build;
-
-// --- unsupported operators ---
-
-// What is wrong with a node's operator, written into buf; false: nothing.
-static bool unsupported(char *buf, size_t size, const gb_node *node)
-{
-    const gb_op *op = gb_op_find(node->type);
-    buf[0] = 0;
-    if (!op)
-        return true;
-    if (node->opset < op->since)
-        snprintf(buf, size, ", needs opset %d", op->since);
-    else if (op->until && node->opset > op->until)
-        snprintf(buf, size, ", only up to opset %d", op->until);
-    else
-        return false;
-    return true;
-}
-
-int gb_model_unsupported(char **text, const gb_graph *model)
-{
-    int err = 0, kinds = 0;
-    size_t length = 0;
-    FILE *f = NULL;
-    *text = NULL;
-    for (size_t i = 0; i < model->n_node && kinds < 64; i++) {
-        char why[64];
-        size_t count = 0;
-        if (!unsupported(why, sizeof why, model->node[i]))
-            continue;
-        bool seen = false;
-        for (size_t j = 0; j < model->n_node && !seen; j++) {
-            bool same = strcmp(model->node[i]->type, model->node[j]->type) == 0;
-            seen = same && j < i;
-            count += same;
-        }
-        if (seen)
-            continue;
-        if (!f && !(f = open_memstream(text, &length)))
-            return gb_fail(GB_ERR_NOMEM, "out of memory");
-        fprintf(f, "%s%.80s (%zu%s)", kinds++ ? ", " : "", model->node[i]->type, count, why);
-    }
-    if (f && fclose(f) != 0)
-        err = gb_fail(GB_ERR_NOMEM, "out of memory");
-    return err;
-}
 
 static int check_operators(const gb_graph *model)
 {
@@ -139,8 +93,8 @@ static int add_inputs(build *b)
             v->shape.dim[0] = b->g->batch;
         for (int d = 0; d < v->shape.rank; d++)
             if (v->shape.dim[d] < 0)
-                return gb_fail(GB_ERR_UNSUPPORTED, "input '%.200s' is %s: only the batch may be open; "
-                               "export the model with a fixed picture size", input->name,
+                return gb_fail(GB_ERR_UNSUPPORTED, "input '%.200s' is %s: only the batch may be "
+                               "open; export the model with a fixed picture size", input->name,
                                gb_shape_text(text, sizeof text, &input->shape));
         if (gb_shape_count(&v->shape) < 0)
             return gb_fail(GB_ERR_ARG, "input '%.200s' is too large: %s", input->name,
@@ -263,8 +217,8 @@ static int is_noop(bool *noop, const gb_node *node)
     for (int i = 1; i < node->n_out; i++)
         if (node->out[i])
             return 0;
-    if (!node->out[0] || node->n_in == 0 || !node->in[0] || node->in[0]->type != node->out[0]->type ||
-        !gb_shape_equal(&node->in[0]->shape, &node->out[0]->shape))
+    const gb_value *x = node->n_in > 0 ? node->in[0] : NULL, *y = node->out[0];
+    if (!x || !y || x->type != y->type || !gb_shape_equal(&x->shape, &y->shape))
         return 0;
     for (size_t i = 0; i < GB_COUNT(renames); i++)
         if (strcmp(node->type, renames[i]) == 0)
@@ -273,11 +227,11 @@ static int is_noop(bool *noop, const gb_node *node)
         if (strcmp(node->type, indices[i]) != 0)
             continue;
         gb_arena arena = {0};
-        gb_index x;
-        err = gb_index_read(&x, &arena, node, 0);
+        gb_index map;
+        err = gb_index_read(&map, &arena, node, 0);
         *noop = err == 0;
-        for (int d = 0; err == 0 && d < x.mapped.rank; d++)
-            *noop &= x.axis[d].affine && x.axis[d].first == 0 && x.axis[d].step == 1;
+        for (int d = 0; err == 0 && d < map.mapped.rank; d++)
+            *noop &= map.axis[d].affine && map.axis[d].first == 0 && map.axis[d].step == 1;
         gb_arena_finish(&arena);
     }
     return err;
@@ -424,7 +378,8 @@ int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
     }
     err = build_graph(&b, batch, own);
     if (err < 0 && b.rebatch && err != GB_ERR_NOMEM)
-        err = gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64, own);
+        err = gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64,
+                         own);
     *out = b.g;
 fail:
     finish(&b);

@@ -5,7 +5,7 @@
 #include "engine/session.h"
 
 // Instantiates a model for a batch (0: the model's own, or 1 where that is symbolic). Bound inputs
-// become constants (copied). The instance shares the model's constants, so the model must outlive it.
+// become constants (copied). The instance shares the model's constants: the model must outlive it.
 // A fixed leading dimension is replaced by the batch where that is safe; GB_ERR_UNSUPPORTED says so
 // where it is not (the model runs at its own batch then), or lists every unsupported operator.
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,

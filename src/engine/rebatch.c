@@ -23,7 +23,8 @@ static int image_axis(const gb_rebatch *r, const gb_shape *old, const gb_shape *
     for (int d = 0; d < old->rank; d++) {
         if (old->dim[d] == now->dim[d])
             continue;
-        if (axis != NO_AXIS || old->dim[d] % r->from || old->dim[d] / r->from * r->to != now->dim[d])
+        if (axis != NO_AXIS || old->dim[d] % r->from ||
+            old->dim[d] / r->from * r->to != now->dim[d])
             return MIXED;
         axis = d;
     }
@@ -38,15 +39,16 @@ static int64_t product(const gb_shape *shape, int from, int to)
     return n;
 }
 
-// Which axis of the old output of a Reshape carries the images, if `before` old elements lie outside
-// one batch index; `right`: the size of what followed the images in the old input. Row-major order
-// leaves at most the choice between the two axes around a boundary.
+// Which axis of the old output of a Reshape carries the images, if `before` old elements lie
+// outside one batch index; `right`: the size of what followed the images in the old input.
+// Row-major order leaves at most the choice between the two axes around a boundary.
 static int find_axis(const gb_rebatch *r, const gb_shape *out, int64_t before, int64_t right)
 {
     int left = NO_AXIS, behind = NO_AXIS;
     for (int d = 0; d < out->rank; d++) {
         int64_t outer = product(out, 0, d);
-        if (outer == 0 || before < outer || before % outer || out->dim[d] % (before / outer * r->from))
+        if (outer == 0 || before < outer || before % outer ||
+            out->dim[d] % (before / outer * r->from))
             continue;
         if (outer == before && out->dim[d] == r->from)
             return d;
@@ -77,8 +79,8 @@ static int replace_shape(gb_node *node, int input, const gb_shape *shape)
     return node->in[input] ? 0 : GB_ERR_NOMEM;
 }
 
-// True if the constant that gives the output's shape, input `i`, was made for the old batch: it stands
-// in the file, or was computed without looking at the new batch.
+// True if the constant that gives the output's shape, input `i`, was made for the old batch: it
+// stands in the file, or was computed without looking at the new batch.
 static bool written_down(const gb_rebatch *r, gb_node *node, const gb_node *original, int i)
 {
     if (i >= node->n_in || !node->in[i] || !node->in[i]->data)
@@ -155,8 +157,8 @@ static int adapt_concat(const gb_rebatch *r, gb_node *node, const gb_node *origi
         const gb_value *x = node->in[i];
         if (!x->data || image_axis(r, &r->old[original->in[i]->id], &x->shape) != NO_AXIS)
             continue;
-        if (r->from != 1 || x->shape.rank <= axis || x->shape.dim[axis] != r->old[model].dim[axis] ||
-            gb_shape_count(&x->shape) == 0)
+        if (r->from != 1 || x->shape.rank <= axis || gb_shape_count(&x->shape) == 0 ||
+            x->shape.dim[axis] != r->old[model].dim[axis])
             return refuse(node, "joins constants made for one batch");
         GB_TRY(repeat(r, node, i, axis, r->outside[model]));
     }
@@ -239,5 +241,6 @@ int gb_rebatch_check_output(const gb_rebatch *r, const gb_value *value, int orig
     const gb_shape *old = &r->old[original_id];
     if (old->rank > 0 && old->dim[0] == r->from && image_axis(r, old, &value->shape) == 0)
         return 0;
-    return gb_fail(GB_ERR_UNSUPPORTED, "output '%.200s' has no dimension for the batch", value->name);
+    return gb_fail(GB_ERR_UNSUPPORTED, "output '%.200s' has no dimension for the batch",
+                   value->name);
 }

@@ -17,7 +17,7 @@ typedef struct gb_rebatch {
     int64_t *outside;
 } gb_rebatch;
 
-// Replaces constants of an instance's node before its inference. `original` is the node in the model.
+// Replaces constants of an instance's node before its inference. `original`: the model's node.
 int gb_rebatch_adapt(const gb_rebatch *r, gb_node *node, const gb_node *original);
 // After inference: checks that each output holds `to` images where it held `from`, and that the
 // operator keeps images apart; notes `outside`.

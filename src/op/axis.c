@@ -1,5 +1,5 @@
-// The index operators of op/index.h: views where every axis is evenly strided, else one kernel for each
-// axis that is not.
+// The index operators of op/index.h: views where every axis is evenly strided, else one kernel for
+// each axis that is not.
 #include "op/index.h"
 #include "op/infer.h"
 #include "op/list.h"
@@ -32,7 +32,8 @@ static void launch(gb_emit *e, const gb_shape *shape, int axis, const gb_axis_ma
 {
     gb_nd nd = {.n_operand = 2};
     int64_t n_tap = map->start[map->n_out];
-    int32_t *table = gb_arena_array(&e->arena, (size_t)(map->n_out + 1 + n_tap), sizeof *table);
+    size_t n_table = (size_t)(map->n_out + 1 + n_tap);
+    int32_t *table = gb_arena_array(&e->arena, n_table, sizeof *table);
     float *weight = gb_arena_array(&e->arena, (size_t)n_tap + 1, sizeof *weight);
     if (e->status || gb_shape_count(shape) == 0)
         return;
@@ -55,7 +56,7 @@ static void launch(gb_emit *e, const gb_shape *shape, int axis, const gb_axis_ma
     gb_put_operand(e, &nd, 1, x);
     gb_put_i32(e, y->stride[axis]);
     gb_put_i32(e, x->stride[axis]);
-    gb_put_store(e, gb_emit_const(e, table, (size_t)(map->n_out + 1 + n_tap) * sizeof *table, "taps"));
+    gb_put_store(e, gb_emit_const(e, table, n_table * sizeof *table, "taps"));
     gb_put_i32(e, map->n_out);
     gb_put_store(e, gb_emit_const(e, weight, ((size_t)n_tap + 1) * sizeof *weight, "tap weights"));
     gb_put_f32(e, fill);
@@ -231,8 +232,8 @@ static int backward(gb_emit *e, gb_node *node)
 }
 
 #define INDEX_OP(name, first, last) \
-    GB_OP(name, .since = first, .until = last, .infer = infer, .eval = gb_ref_index, .forward = forward, \
-          .backward = backward)
+    GB_OP(name, .since = first, .until = last, .infer = infer, .eval = gb_ref_index, \
+          .forward = forward, .backward = backward)
 INDEX_OP(Slice, 1, 0);
 INDEX_OP(Split, 2, 0);
 INDEX_OP(Pad, 2, 0);

@@ -50,8 +50,8 @@ void gb_depth_split(gb_depth *out, const gb_node *node, const gb_view *in, const
     const gb_view *d = to_space(node) ? in : result, *w = to_space(node) ? result : in;
     int64_t b = gb_attr_int(node, "blocksize", 1), c = deep->dim[1] / (b * b);
     const int64_t *ds = d->stride, *ws = w->stride;
-    bool blocks_inside = strcmp(gb_attr_string(node, "mode", "DCR"), "CRD") == 0;
-    int64_t block = blocks_inside ? ds[1] : ds[1] * c, channel = blocks_inside ? ds[1] * b * b : ds[1];
+    bool inside = strcmp(gb_attr_string(node, "mode", "DCR"), "CRD") == 0; // of each channel
+    int64_t block = inside ? ds[1] : ds[1] * c, channel = inside ? ds[1] * b * b : ds[1];
     *out = (gb_depth){
         .shape = {.rank = 6, .dim = {deep->dim[0], b, b, c, deep->dim[2], deep->dim[3]}},
         .deep = {d->store, d->offset, {ds[0], block * b, block, channel, ds[2], ds[3]}},

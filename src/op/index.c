@@ -10,7 +10,7 @@ enum { MAX_SPLIT = 1024 }; // outputs of a Split
 
 static gb_axis_map affine(int64_t n_in, int64_t n_out, int64_t first, int64_t step)
 {
-    return (gb_axis_map){.n_in = n_in, .n_out = n_out, .affine = true, .first = first, .step = step};
+    return (gb_axis_map){n_in, n_out, .affine = true, .first = first, .step = step};
 }
 
 int gb_axis_map_table(gb_axis_map *map, gb_arena *arena, const gb_node *node, int64_t n_out,
@@ -323,8 +323,9 @@ static const struct {
     const char *type;
     int (*read)(gb_index *x, gb_arena *arena, const gb_node *node, int k);
 } readers[] = {
-    {"Slice", read_slice}, {"Split", read_split},   {"Pad", read_pad},       {"Gather", read_gather},
-    {"Tile", read_tile},   {"Expand", read_expand}, {"Resize", read_resize}, {"Upsample", read_resize},
+    {"Slice", read_slice},   {"Split", read_split},       {"Pad", read_pad},
+    {"Gather", read_gather}, {"Tile", read_tile},         {"Expand", read_expand},
+    {"Resize", read_resize}, {"Upsample", read_resize},
 };
 
 int gb_index_read(gb_index *x, gb_arena *arena, const gb_node *node, int k)

@@ -1,8 +1,8 @@
-// What the index operators do, axis by axis: Slice, Split, Pad, Gather, Tile, Expand, Resize, Upsample.
+// What Slice, Split, Pad, Gather, Tile, Expand, Resize and Upsample do, axis by axis.
 //
-// Each is the same sum along one axis after another: out[.., o, ..] = sum of weight[t] * in[.., tap[t],
-// ..] over the taps t of output o, or the fill value where o has no tap. Inference, evaluation and
-// kernels all read these maps.
+// Each is the same sum along one axis after another: out[.., o, ..] = sum of weight[t] *
+// in[.., tap[t], ..] over the taps t of output o, or the fill value where o has no tap. Inference,
+// evaluation and kernels all read these maps.
 #ifndef GB_OP_INDEX_H
 #define GB_OP_INDEX_H
 

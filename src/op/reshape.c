@@ -1,5 +1,5 @@
-// Operators that rename elements: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout,
-// Cast. Views where strides allow, else copies.
+// Operators that rename elements: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity,
+// Dropout, Cast. Views where strides allow, else copies.
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/view.h"

@@ -144,7 +144,8 @@ static int read_how(how *h, const gb_node *node, bool upsample)
     bool old = upsample || node->opset < 11;
     *h = (how){.where = gb_attr_string(node, "coordinate_transformation_mode",
                                        old ? "asymmetric" : "half_pixel"),
-               .nearest = gb_attr_string(node, "nearest_mode", old ? "floor" : "round_prefer_floor"),
+               .nearest = gb_attr_string(node, "nearest_mode",
+                                         old ? "floor" : "round_prefer_floor"),
                .antialias = gb_attr_int(node, "antialias", 0) != 0,
                .exclude_outside = gb_attr_int(node, "exclude_outside", 0) != 0,
                .cubic_a = gb_attr_float(node, "cubic_coeff_a", -0.75f)};
@@ -191,7 +192,8 @@ int gb_index_resize(gb_index *x, gb_arena *arena, const gb_node *node)
     if (crop) {
         GB_TRY(read_floats(node, NULL, 1, roi, &n_roi));
         if (n_roi != 2 * n)
-            return gb_fail(GB_ERR_FORMAT, "%s: needs a roi of %d numbers", gb_node_text(node), 2 * n);
+            return gb_fail(GB_ERR_FORMAT, "%s: needs a roi of %d numbers", gb_node_text(node),
+                           2 * n);
         x->fill = gb_attr_float(node, "extrapolation_value", 0);
     }
     side sides[GB_MAX_RANK];

@@ -1,4 +1,4 @@
-// Operators that exist while constants are folded: shapes, ranges, and what exporters build of them.
+// Operators that exist while constants are folded: shapes, ranges, what exporters build of them.
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/shape.h"
@@ -54,7 +54,8 @@ static int constant_input(const gb_node *node, int i, const gb_tensor **out)
 {
     *out = node->in[i]->data;
     if (!*out)
-        return gb_fail(GB_ERR_UNSUPPORTED, "%s: input %d must be a constant", gb_node_text(node), i);
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s: input %d must be a constant", gb_node_text(node),
+                       i);
     return 0;
 }
 
@@ -99,7 +100,7 @@ static int infer_scatter_nd(gb_node *node)
     int err = gb_infer_arity(node, 3, 3);
     if (err < 0)
         return err;
-    const gb_shape *data = &node->in[0]->shape, *ix = &node->in[1]->shape, *up = &node->in[2]->shape;
+    const gb_shape *data = &node->in[0]->shape, *ix = &node->in[1]->shape;
     int64_t q = ix->rank ? ix->dim[ix->rank - 1] : -1;
     gb_shape expect = {0};
     const char *reduction = gb_attr_string(node, "reduction", "none");
@@ -108,7 +109,7 @@ static int infer_scatter_nd(gb_node *node)
         expect.dim[expect.rank++] = ix->dim[d];
     for (int64_t d = q; fits && d < data->rank; d++)
         expect.dim[expect.rank++] = data->dim[d];
-    if (!fits || !gb_shape_equal(&expect, up))
+    if (!fits || !gb_shape_equal(&expect, &node->in[2]->shape))
         return gb_fail(GB_ERR_FORMAT, "%s: data, indices and updates do not fit",
                        gb_node_text(node));
     if (reduction[0] != 'n')

@@ -93,7 +93,8 @@ void gb_view_dense_like(gb_view *view, const gb_shape *shape, const gb_view *lik
     for (int n = 0; n < shape->rank; n++) {
         int best = -1;
         for (int d = shape->rank - 1; d >= 0; d--)
-            if (!used[d] && (best < 0 || magnitude(like->stride[d]) < magnitude(like->stride[best])))
+            if (!used[d] &&
+                (best < 0 || magnitude(like->stride[d]) < magnitude(like->stride[best])))
                 best = d;
         used[best] = true;
         view->stride[best] = stride;

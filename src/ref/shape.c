@@ -10,8 +10,9 @@
 static void move(gb_tensor *out, int64_t o, const gb_tensor *in, int64_t i)
 {
     size_t size = gb_dtype_size(in->type);
+    char *to = (char *)out->data + (size_t)o * size;
     if (out->type == in->type)
-        memcpy((char *)out->data + (size_t)o * size, (const char *)in->data + (size_t)i * size, size);
+        memcpy(to, (const char *)in->data + (size_t)i * size, size);
     else
         gb_tensor_set(out, o, gb_tensor_get(in, i));
 }

@@ -139,7 +139,7 @@ static void reshape_at_another_batch(void **state)
     }
 }
 
-// Sequence first, heads split off and merged again: L x B x E, L x (B heads) x d, (L B) x E, L x B x E.
+// Sequence first, heads split off and merged: L x B x E, L x (B heads) x d, (L B) x E, L x B x E.
 static void sequence_first(void **state)
 {
     onnx_builder b;
