@@ -1,75 +1,128 @@
-// Losses of logits z[n][i] with labels y[n], and their gradients; one work-item: one image.
-// kind 1: cross-entropy, 2: margin, 3: difference of logits ratio (gb_loss).
+// Losses of logits with labels and their gradients; a row is an image. The numbers are those of
+// gb_loss (src/op/loss.h).
+enum { NONE, CE, MARGIN, DLR };
 
-// The index of the largest logit that is none of the three given (-1: none); the first of equals.
-static int largest(global const float *z, int stride, int count, int a, int b, int c)
-{
-    int best = -1;
-    for (int i = 0; i < count; i++)
-        if (i != a && i != b && i != c && (best < 0 || z[i * stride] > z[best * stride]))
-            best = i;
-    return best;
-}
+#define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
 
-// log(sum(exp(z))) as its two parts: the maximum, and the sum of exp(z - maximum).
-static float2 log_sum(global const float *z, int stride, int count)
-{
-    float most = z[largest(z, stride, count, -1, -1, -1) * stride], sum = 0.0f;
-    for (int i = 0; i < count; i++)
-        sum += exp(z[i * stride] - most);
-    return (float2)(most, sum);
-}
+#ifdef GB_CPU
+#define INDEX_SCRATCH local int *places = 0
+#else
+#define INDEX_SCRATCH local int places[ROW_LANES]
+#endif
 
-kernel void loss_forward(global const float *restrict z, int z0, int z_row, int z_stride, int count,
-                         global const int *restrict labels, global float *restrict losses, int kind)
+// Which of `count` elements along a stride is the largest, a and b left out: the first of equals;
+// NaN counts as largest.
+static int row_argmax(global const float *z, int stride, int count, int a, int b,
+                      local float *scratch, local int *places)
 {
-    int n = get_global_id(0), y = clamp(labels[n], 0, count - 1);
-    z += z0 + (size_t)n * z_row;
-    float zy = z[y * z_stride];
-    if (kind == 1) {
-        float2 s = log_sum(z, z_stride, count);
-        losses[n] = log(s.y) + (s.x - zy);
-        return;
-    }
-    float gap = z[largest(z, z_stride, count, y, -1, -1) * z_stride] - zy;
-    if (kind == 3) {
-        int first = largest(z, z_stride, count, -1, -1, -1);
-        int second = largest(z, z_stride, count, first, -1, -1);
-        int third = largest(z, z_stride, count, first, second, -1);
-        gap /= z[first * z_stride] - z[third * z_stride] + 1e-12f;
-    }
-    losses[n] = gap;
-}
-
-kernel void loss_backward(global const float *restrict z, int z0, int z_row, int z_stride,
-                          int count, global const int *restrict labels,
-                          global float *restrict dz, int dz0, int add, int kind)
-{
-    int n = get_global_id(0), y = clamp(labels[n], 0, count - 1);
-    z += z0 + (size_t)n * z_row;
-    dz += dz0 + (size_t)n * z_row;
-    if (kind == 1) {
-        float2 s = log_sum(z, z_stride, count);
-        for (int i = 0; i < count; i++) {
-            float d = exp(z[i * z_stride] - s.x) / s.y - (i == y ? 1.0f : 0.0f);
-            dz[i * z_stride] = add ? dz[i * z_stride] + d : d;
+    float best = -INFINITY;
+    int at = -1;
+    for (int k = ROW_LANE; k < count; k += ROW_LANES)
+        if (k != a && k != b) {
+            float v = z[k * stride];
+            if (at < 0 || v > best || (v != v && best == best)) {
+                best = v;
+                at = k;
+            }
         }
-        return;
+#ifndef GB_CPU
+    barrier(CLK_LOCAL_MEM_FENCE);
+    scratch[ROW_LANE] = best;
+    places[ROW_LANE] = at;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = 0; i < ROW_LANES; i++) {
+        float v = scratch[i];
+        int p = places[i];
+        if (p < 0)
+            continue;
+        bool same = v == best || (v != v && best != best);
+        if (at < 0 || (same ? p < at : v > best || v != v)) {
+            best = v;
+            at = p;
+        }
     }
-    if (!add)
-        for (int i = 0; i < count; i++)
-            dz[i * z_stride] = 0.0f;
-    int other = largest(z, z_stride, count, y, -1, -1);
-    float scale = 1.0f;
-    if (kind == 3) {
-        int first = largest(z, z_stride, count, -1, -1, -1);
-        int second = largest(z, z_stride, count, first, -1, -1);
-        int third = largest(z, z_stride, count, first, second, -1);
-        scale = 1.0f / (z[first * z_stride] - z[third * z_stride] + 1e-12f);
-        float slope = (z[other * z_stride] - z[y * z_stride]) * scale * scale;
-        dz[first * z_stride] -= slope;
-        dz[third * z_stride] += slope;
+#endif
+    return at;
+}
+
+// The sum of e^(z - most) over all but element `skip`.
+static float row_powers(global const float *z, int stride, int count, float most, int skip,
+                        local float *scratch)
+{
+    vf sum = (vf)(0.0f);
+    FOR_COLUMNS (k, n, count) {
+        vf power = exp(nd_get(z + k * stride, stride, n) - most);
+        sum += vfirst(n, PICK(k + VLANES == skip, 0.0f, power), (vf)(0.0f));
     }
-    dz[other * z_stride] += scale;
-    dz[y * z_stride] -= scale;
+    return row_join(sum, true, scratch);
+}
+
+// z and dz: a stride from row to row, one from class to class.
+kernel void loss(int count, int per, global const float *z, int z0, int pitch, int step,
+                 int classes, global const int *labels, int kind, global float *losses)
+{
+    ROW_SCRATCH;
+    INDEX_SCRATCH;
+    FOR_ROWS (r, count, per) {
+        global const float *zr = z + z0 + r * pitch;
+        int y = labels[r], first = row_argmax(zr, step, classes, -1, -1, scratch, places);
+        float value, zy = zr[y * step], most = zr[first * step];
+        if (kind == CE) {
+            // The logarithm near 1 keeps its digits where the label is all but certain.
+            float others = row_powers(zr, step, classes, most, y, scratch);
+            value = first == y ? log1p(others) : log(others + exp(zy - most)) + (most - zy);
+        } else {
+            value = zr[row_argmax(zr, step, classes, y, -1, scratch, places) * step] - zy;
+            if (kind == DLR) {
+                int second = row_argmax(zr, step, classes, first, -1, scratch, places);
+                int third = row_argmax(zr, step, classes, first, second, scratch, places);
+                value /= most - zr[third * step] + 1e-12f;
+            }
+        }
+        if (ROW_LANE == 0)
+            losses[r] = value;
+    }
+}
+
+kernel void loss_grad(int count, int per, global const float *z, int z0, int pitch, int step,
+                      int classes, global const int *labels, int kind, global float *dz, int dz0,
+                      int dz_pitch, int dz_step, int add)
+{
+    ROW_SCRATCH;
+    INDEX_SCRATCH;
+    FOR_ROWS (r, count, per) {
+        global const float *zr = z + z0 + r * pitch;
+        global float *dzr = dz + dz0 + r * dz_pitch;
+        int y = labels[r], first = row_argmax(zr, step, classes, -1, -1, scratch, places);
+        int other = y, third = first;
+        float zy = zr[y * step], most = zr[first * step], rate = 1.0f, bend = 0.0f, at_y = -1.0f;
+        if (kind == CE) {
+            float others = row_powers(zr, step, classes, most, y, scratch);
+            rate = 1.0f / (others + exp(zy - most));
+            at_y = -others * rate;
+        } else {
+            other = row_argmax(zr, step, classes, y, -1, scratch, places);
+        }
+        if (kind == DLR) {
+            int second = row_argmax(zr, step, classes, first, -1, scratch, places);
+            third = row_argmax(zr, step, classes, first, second, scratch, places);
+            rate = 1.0f / (most - zr[third * step] + 1e-12f);
+            bend = (zr[other * step] - zy) * rate * rate;
+            at_y = -rate;
+        }
+        FOR_COLUMNS (k, n, classes) {
+            vi at = k + VLANES;
+            vf g;
+            if (kind == CE)
+                g = exp(nd_get(zr + k * step, step, n) - most) * rate;
+            else
+                g = PICK(at == other, rate, 0.0f);
+            g = PICK(at == y, at_y, g);
+            g -= PICK(at == first, bend, 0.0f);
+            g += PICK(at == third, bend, 0.0f);
+            if (add)
+                g += nd_get(dzr + k * dz_step, dz_step, n);
+            nd_put(g, dzr + k * dz_step, dz_step, n);
+        }
+    }
 }

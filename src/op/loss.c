@@ -1,50 +1,50 @@
-// Records the losses.
+// Records the losses of cl/loss.cl and their gradients.
 #include "op/loss.h"
+#include "op/rows.h"
 
-// What both kernels begin with: the logits as rows, the labels.
-static bool put_logits(gb_emit *e, const char *kernel, gb_loss loss, gb_value *logits,
-                       const gb_view *view)
+static void put_matrix(gb_emit *e, const gb_view *view)
 {
-    int64_t classes = logits->shape.dim[1], least = loss == GB_LOSS_DLR ? 3 : 2;
-    if (e->status)
-        return false;
-    if (classes < least) {
-        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "the %s loss needs %d classes or more; the model "
-                                "has %d", loss == GB_LOSS_DLR ? "DLR" : "chosen", (int)least,
-                                (int)classes));
-        return false;
-    }
-    gb_emit_launch(e, "loss", kernel, "%s", "");
     gb_put_view(e, view);
     gb_put_i32(e, view->stride[0]);
     gb_put_i32(e, view->stride[1]);
-    gb_put_i32(e, classes);
-    return true;
+}
+
+// The arguments that both kernels begin with.
+static void launch(gb_emit *e, gb_loss loss, gb_value *logits, gb_store *labels,
+                   const char *kernel)
+{
+    static const int least[] = {[GB_LOSS_CE] = 1, [GB_LOSS_MARGIN] = 2, [GB_LOSS_DLR] = 3};
+    const gb_shape *shape = &logits->shape;
+    if (e->status)
+        return;
+    if (shape->rank != 2 || shape->dim[1] < least[loss]) {
+        gb_emit_fail(e, gb_fail(GB_ERR_ARG, "output '%s': the loss needs logits [N,K] of at least "
+                                "%d classes", logits->name, least[loss]));
+        return;
+    }
+    gb_emit_launch(e, "loss", kernel, "%s", "");
+    gb_put_row_split(e, shape->dim[0], shape->dim[1], 4);
+    put_matrix(e, &logits->view);
+    gb_put_i32(e, shape->dim[1]);
+    gb_put_store(e, labels);
+    gb_put_i32(e, loss);
 }
 
 void gb_loss_forward(gb_emit *e, gb_loss loss, gb_value *logits, gb_store *labels,
                      gb_store *losses)
 {
-    const gb_view *z = gb_emit_in(e, logits, GB_ORDER_PLAIN);
-    if (!put_logits(e, "loss_forward", loss, logits, z))
+    if (loss == GB_LOSS_NONE)
         return;
-    gb_put_store(e, labels);
+    launch(e, loss, logits, labels, "loss");
     gb_put_store(e, losses);
-    gb_put_i32(e, loss);
-    gb_emit_size(e, (size_t)logits->shape.dim[0], 1, 1);
 }
 
 void gb_loss_backward(gb_emit *e, gb_loss loss, gb_value *logits, gb_store *labels)
 {
-    if (!logits->needs_grad)
+    if (loss == GB_LOSS_NONE)
         return;
-    const gb_view *z = gb_emit_in(e, logits, GB_ORDER_PLAIN);
-    gb_target target = gb_emit_target(e, logits);
-    if (!put_logits(e, "loss_backward", loss, logits, z))
-        return;
-    gb_put_store(e, labels);
-    gb_put_view(e, &target.view);
-    gb_put_i32(e, target.add);
-    gb_put_i32(e, loss);
-    gb_emit_size(e, (size_t)logits->shape.dim[0], 1, 1);
+    gb_target dz = gb_emit_target(e, logits);
+    launch(e, loss, logits, labels, "loss_grad");
+    put_matrix(e, &dz.view);
+    gb_put_i32(e, dz.add);
 }
