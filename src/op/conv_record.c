@@ -1,4 +1,5 @@
 // Records convolutions: the gathered GEMM, or the depthwise kernel where each channel is its own group.
+#include "op/conv_narrow.h"
 #include "op/gathered.h"
 #include "op/infer.h"
 #include "op/record.h"
@@ -63,12 +64,26 @@ static void depthwise(gb_emit *e, const gb_gathered *g)
         l->flops = 2.0 * (double)count * (double)g->taps * (double)channels;
 }
 
-static void record(gb_emit *e, const gb_window *w, const gb_gathered *g)
+// Sets the last launch's useful operations: those of the plain algorithm, whatever was computed.
+static void count_flops(gb_emit *e, const gb_window *w, double share)
 {
-    if (is_depthwise(w))
+    double flops = 2.0 * (double)w->batch * (double)gb_window_out(w) * (double)gb_window_taps(w) *
+                   (double)w->c_out * (double)(w->c_in / w->groups);
+    if (!e->status)
+        e->launch[e->n_launch - 1]->flops = flops * share;
+}
+
+static void record(gb_emit *e, const gb_window *w, gb_gathered *g)
+{
+    gb_narrow narrow = {0};
+    if (is_depthwise(w)) {
         depthwise(e, g);
-    else
+    } else {
+        gb_narrow_forward(e, w, g, &narrow);
         gb_gathered_record(e, g);
+    }
+    count_flops(e, w, 1);
+    gb_narrow_finish(&narrow);
 }
 
 int gb_conv_forward(gb_emit *e, gb_node *node)
@@ -135,6 +150,29 @@ static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, const 
         gb_gathered_record(e, &g);
 }
 
+static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
+                           const gb_pixel_target *t, int64_t merge)
+{
+    int64_t r[GB_MAX_SPATIAL] = {0};
+    int err = 0;
+    do {
+        gb_narrow narrow = {0};
+        gb_gathered g = {
+            .x = *dy, .y = t->pixels,
+            .x_image = gb_window_out(w), .y_image = gb_window_in(w), .images = w->batch,
+            .groups = 1, .k = w->c_out, .w = {.data = node->in[1]->data},
+            .add = t->add, .what = node->in[1]->name,
+        };
+        err = r[2] ? 0 : gb_narrow_backward(w, r, merge, &g, &narrow);
+        if (err == 0 && r[2] == 0 && g.points) {
+            gb_gathered_record(e, &g);
+            count_flops(e, w, 1.0 / (double)(w->stride[0] * w->stride[1]));
+        }
+        gb_narrow_finish(&narrow);
+    } while (err == 0 && gb_phase_next(w, r));
+    return err;
+}
+
 static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
                                const gb_pixel_target *t)
 {
@@ -170,8 +208,12 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
         return e->status;
     if (node->in[0]->needs_grad) {
         gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1);
+        int64_t merge = gb_narrow_merge(&w, &t);
         if (is_depthwise(&w)) {
             backward_depthwise(e, node, &w, &dy, &t);
+        } else if (merge) {
+            if ((err = backward_narrow(e, node, &w, &dy, &t, merge)) < 0)
+                return err;
         } else {
             int64_t r[GB_MAX_SPATIAL] = {0};
             do {
