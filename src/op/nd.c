@@ -39,11 +39,8 @@ static void swap(gb_nd *nd, int a, int b)
     memcpy(nd->stride[b], stride, sizeof stride);
 }
 
-void gb_nd_finish(gb_nd *nd)
+void gb_nd_merge(gb_nd *nd)
 {
-    for (int i = 1; i < nd->n_dim; i++)
-        for (int j = i; j > 0 && outside(nd, j - 1, j); j--)
-            swap(nd, j - 1, j);
     int n = 0;
     for (int i = 0; i < nd->n_dim; i++) {
         bool merges = n > 0;
@@ -62,6 +59,14 @@ void gb_nd_finish(gb_nd *nd)
         for (int k = 0; k < GB_ND_OPERANDS; k++)
             nd->stride[0][k] = 1;
     }
+}
+
+void gb_nd_finish(gb_nd *nd)
+{
+    for (int i = 1; i < nd->n_dim; i++)
+        for (int j = i; j > 0 && outside(nd, j - 1, j); j--)
+            swap(nd, j - 1, j);
+    gb_nd_merge(nd);
 }
 
 gb_nd gb_nd_views(const gb_shape *shape, const gb_view *const *view, int n)

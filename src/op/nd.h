@@ -20,6 +20,8 @@ typedef struct gb_nd {
 void gb_nd_add(gb_nd *nd, int64_t size, const int64_t stride[GB_ND_OPERANDS]);
 // Sorts and merges; afterwards n_dim >= 1 (of size 1 where nothing was added).
 void gb_nd_finish(gb_nd *nd);
+// Merges only: the order of elements stays that of the calls, the first dimension innermost.
+void gb_nd_merge(gb_nd *nd);
 // The nest over `shape` of n operands whose views have strides for exactly these dimensions.
 gb_nd gb_nd_views(const gb_shape *shape, const gb_view *const *view, int n);
 // Product of all sizes, and of all but the first.

@@ -91,6 +91,9 @@ fail:
     return err;
 }
 
-GB_OP(BatchNormalization, .since = 7, .infer = infer_batch, .eval = gb_ref_batch_norm);
-GB_OP(InstanceNormalization, .since = 7, .infer = infer_instance, .eval = gb_ref_instance_norm);
-GB_OP(LayerNormalization, .since = 17, .infer = infer_layer, .eval = gb_ref_layer_norm);
+GB_OP(BatchNormalization, .since = 7, .infer = infer_batch, .eval = gb_ref_batch_norm,
+      .forward = gb_batch_norm_forward, .backward = gb_batch_norm_backward);
+GB_OP(InstanceNormalization, .since = 7, .infer = infer_instance, .eval = gb_ref_instance_norm,
+      .forward = gb_instance_norm_forward, .backward = gb_instance_norm_backward);
+GB_OP(LayerNormalization, .since = 17, .infer = infer_layer, .eval = gb_ref_layer_norm,
+      .forward = gb_layer_norm_forward, .backward = gb_layer_norm_backward);

@@ -2,7 +2,7 @@
 #ifndef GB_OP_NORM_H
 #define GB_OP_NORM_H
 
-#include "ir/ir.h"
+#include "op/emit.h"
 
 // BatchNormalization: y = (x - mean[c]) / sqrt(var[c] + epsilon) * scale[c] + bias[c], channel axis
 // 1; inputs x, scale, bias, mean, var.
@@ -18,6 +18,13 @@ typedef struct gb_norm_args {
     int64_t outer, channels, inner;
 } gb_norm_args;
 int gb_norm_read(const gb_node *node, gb_norm_args *n);
+
+int gb_batch_norm_forward(gb_emit *e, gb_node *node);
+int gb_batch_norm_backward(gb_emit *e, gb_node *node);
+int gb_instance_norm_forward(gb_emit *e, gb_node *node);
+int gb_instance_norm_backward(gb_emit *e, gb_node *node);
+int gb_layer_norm_forward(gb_emit *e, gb_node *node);
+int gb_layer_norm_backward(gb_emit *e, gb_node *node);
 
 // LRN: y = x / (bias + alpha / size * s)^beta with s the sum of squares over the channels
 // c - before .. c + after that exist.

@@ -11,8 +11,8 @@ bool gb_rows_of(gb_rows *out, const gb_shape *shape, const bool *across,
             stride[i] = view[i]->stride[d];
         gb_nd_add(across[d] ? &out->columns : &out->rows, shape->dim[d], stride);
     }
-    gb_nd_finish(&out->rows);
-    gb_nd_finish(&out->columns);
+    gb_nd_merge(&out->rows);
+    gb_nd_merge(&out->columns);
     out->count = gb_nd_count(&out->rows);
     return out->columns.n_dim == 1;
 }
