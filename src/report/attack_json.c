@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Text as a JSON string; a name that is not UTF-8 shows '?' for its foreign bytes. NULL: null.
-static json_t *text(const char *s)
+// A name that is not UTF-8 shows '?' for its foreign bytes.
+json_t *gb_report_text_json(const char *s)
 {
     json_t *value = s ? json_string(s) : json_null();
     char *plain = value ? NULL : strdup(s);
@@ -37,7 +37,7 @@ static void put(json_t **object, const char *key, json_t *value)
 
 static void put_text(json_t **object, const char *key, const char *s)
 {
-    put(object, key, text(s));
+    put(object, key, gb_report_text_json(s));
 }
 
 static void put_int(json_t **object, const char *key, json_int_t v)

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""gibbon classify and attack: results as files and reports, seeds and batches, and bad pictures."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+import files
+import harness
+from harness import BAG, BOOT, FASHION, GIBBON, LABELS, TROUSER, Skip, gibbon
+
+FASHION_ARGS = ["--preprocess", "unit", "--labels", LABELS]
+
+
+def attack(*args, out, pictures=(BOOT,), **how):
+    return gibbon("attack", FASHION, *pictures, "-o", out, *FASHION_ARGS, *args, **how)
+
+
+# --- classify ---
+
+def test_classify():
+    done = gibbon("classify", FASHION, BOOT, BAG, TROUSER, *FASHION_ARGS, "--top", 2)
+    lines = done.out.splitlines()
+    assert [line.split()[-1] for line in (lines[1], lines[4], lines[7])] == ["boot", "bag", "trouser"]
+    assert len(lines) == 9 and "device: " in done.err and "preprocess: unit" in done.err
+
+
+def test_classify_json_and_batches():
+    reports = [gibbon("classify", FASHION, BOOT, BAG, TROUSER, *FASHION_ARGS, "--json", "--batch", b)
+               .json()["images"] for b in (1, 2, 3)]
+    assert reports[0] == reports[1] == reports[2]
+    assert [r["classes"][0]["class"] for r in reports[0]] == [9, 8, 1]
+    assert sum(c["probability"] for c in reports[0][0]["classes"]) <= 1.000001
+
+
+def test_final_softmax_is_seen():
+    here = harness.folder("softmax")
+    picture = files.png(here / "p.png", 8, 8)
+    bare = files.linear(here / "bare.onnx")
+    soft = files.linear(here / "soft.onnx", ending=[files.node("Softmax", ["y"], ["z"], axis=1)])
+    one, two = (gibbon("classify", m, picture, "--preprocess", "unit", "--json").json()["images"][0]
+                for m in (bare, soft))
+    assert one["classes"] == two["classes"]
+
+
+def test_preprocessing_from_metadata_and_guess():
+    here = harness.folder("meta")
+    picture = files.png(here / "p.png", 20, 10)
+    path = files.linear(here / "meta.onnx", meta={"gibbon.preprocess": '{"range": 255, "bgr": true}'})
+    done = gibbon("classify", path, picture)
+    assert "preprocess: the model's metadata" in done.err and "assumed" not in done.err, done
+    done = gibbon("classify", files.linear(here / "plain.onnx"), picture)
+    assert "preprocess: unit" in done.err and "assumed" in done.err, done
+    done = gibbon("classify", files.linear(here / "plain.onnx"), picture, "--quiet")
+    assert "assumed" not in done.err and "device: " in done.err, done
+
+
+def test_folders_and_arrays():
+    here = harness.folder("many")
+    model = files.linear(here / "m.onnx", channels=1)
+    inner = here / "pictures"
+    inner.mkdir()
+    for name in ("b.png", "a.png"):
+        files.png(inner / name, 8, 8, 1)
+    files.npy(here / "n.npy", [2, 1, 8, 8], [i / 127 for i in range(128)])
+    images = gibbon("classify", model, inner, here / "n.npy", "--preprocess", "unit",
+                    "--json").json()["images"]
+    assert [pathlib.Path(i["input"]).name for i in images] == ["a.png", "b.png", "n.npy[0]", "n.npy[1]"]
+
+
+def test_bad_pictures():
+    here = harness.folder("bad")
+    (here / "empty.png").write_bytes(b"")
+    (here / "cut.png").write_bytes(pathlib.Path(BOOT).read_bytes()[:200])
+    (here / "text.jpg").write_text("hello")
+    files.npy(here / "wrong.npy", [1, 3, 28, 28], [0.5] * 3 * 784)
+    files.npy(here / "range.npy", [1, 28, 28], [2.0] * 784)
+    nothing = here / "nothing"
+    nothing.mkdir()
+    say = lambda what, says: gibbon("classify", FASHION, here / what, *FASHION_ARGS, code=1, says=says)
+    say("missing.png", "missing.png: No such file")
+    for name in ("empty.png", "cut.png", "text.jpg"):
+        say(name, name)
+    for name in ("wrong.npy", "range.npy"):
+        done = gibbon("classify", FASHION, here / name, *FASHION_ARGS, code=1)
+        assert name in harness.errors(done)[0], done
+    gibbon("classify", FASHION, nothing, *FASHION_ARGS, code=2, says="nothing: no .*picture")
+
+
+def test_one_bad_picture_among_good_ones():
+    here = harness.folder("among")
+    (here / "bad.png").write_bytes(b"")
+    done = gibbon("classify", FASHION, BOOT, here / "bad.png", BAG, *FASHION_ARGS, "--json", code=1,
+                  says="bad.png")
+    assert len(done.json()["images"]) == 2
+    done = attack("--json", out=here / "out", pictures=(BOOT, here / "bad.png", BAG), code=1,
+                  says="bad.png")
+    images = done.json()["images"]
+    assert len(images) == 3 and "error" in images[1] and os.path.exists(images[2]["output"]), done
+
+
+def test_wrong_channels():
+    here = harness.folder("channels")
+    model = files.linear(here / "five.onnx", channels=5)
+    gibbon("classify", model, files.png(here / "p.png", 8, 8), "--preprocess", "unit", code=1,
+           says="5|channels")
+    gibbon("classify", FASHION, BOOT, "--preprocess", "imagenet", code=2, says="channel")
+
+
+# --- attack ---
+
+def check_image(image, eps, norm):
+    for key in ("input", "output", "label", "clean", "adversarial", "success", "verified", "linf",
+                "l2", "iterations", "seconds"):
+        assert key in image, key
+    for verdict in (image["clean"], image["adversarial"]):
+        assert set(verdict) >= {"class", "name", "probability"} and 0 <= verdict["probability"] <= 1
+    assert image["verified"] and image[norm] <= eps + 1e-6, image
+
+
+def test_attack_report_and_files():
+    out = harness.folder("attack")
+    done = attack("--eps", "16/255", "--json", out=out, pictures=(BOOT, BAG))
+    report = done.json()
+    assert set(report) >= {"device", "model", "attack", "images", "summary"}
+    assert len(report["images"]) == 2
+    for image, source in zip(report["images"], (BOOT, BAG)):
+        check_image(image, 16 / 255, "linf")
+        w, h, c, after = files.read_png(image["output"])
+        before = files.read_png(source)[3]
+        assert (w, h, c) == (28, 28, 1)
+        apart = max(abs(a - b) for a, b in zip(before, after))
+        assert apart <= 16 and abs(apart / 255 - image["linf"]) < 1e-6
+        # What the file is classified as is what the report says.
+        seen = gibbon("classify", FASHION, image["output"], *FASHION_ARGS, "--json").json()
+        assert seen["images"][0]["classes"][0]["class"] == image["adversarial"]["class"]
+        assert image["success"] == (image["adversarial"]["class"] != image["label"])
+        assert os.path.exists(image["output"].replace("_adversarial", "_panel"))
+    assert any(image["success"] for image in report["images"]), report
+
+
+def test_attack_text():
+    done = attack("--eps", "16/255", out=harness.folder("text"))
+    for piece in ("ankle boot", "16/255", "prediction"):
+        assert piece in done.out, f"{piece}\n{done}"
+    assert "device: " in done.err
+
+
+def test_fgsm_l2_and_target():
+    out = harness.folder("kinds")
+    one = attack("--method", "fgsm", "--eps", "0.1", "--json", out=out).json()["images"][0]
+    check_image(one, 0.1, "linf")
+    two = attack("--norm", "l2", "--eps", "2", "--json", out=out).json()["images"][0]
+    check_image(two, 2, "l2")
+    three = attack("--target", "sneaker", "--eps", "32/255", "--steps", 20, "--json",
+                   out=out).json()["images"][0]
+    check_image(three, 32 / 255, "linf")
+    assert three["success"] and three["adversarial"]["name"] == "sneaker", three
+
+
+def strip(report):
+    for image in report["images"]:
+        image.pop("seconds")
+    return report["images"]
+
+
+def test_same_seed_same_result_in_any_batch():
+    out = harness.folder("seeds")
+    args = ["--eps", "8/255", "--restarts", 2, "--json", "--seed", 7]
+    runs = [attack(*args, "--batch", b, out=out, pictures=(BOOT, BAG, TROUSER)).json()
+            for b in (1, 2, 3)]
+    pictures = []
+    for run in runs:
+        pictures.append(strip(run))
+    assert pictures[0] == pictures[1] == pictures[2]
+    first = files.read_png(pictures[0][0]["output"])
+    alone = strip(attack(*args, out=harness.folder("alone")).json())[0]
+    assert files.read_png(alone["output"]) == first
+    assert {**alone, "output": 0, "picture": 0} == {**pictures[0][0], "output": 0, "picture": 0}
+
+
+def test_labels_and_their_sources():
+    out = harness.folder("sources")
+    source = lambda *a, **k: attack("--json", "--eps", "1/255", *a, out=out, **k).json()["images"][0]
+    assert source()["label_source"] == "prediction"
+    given = source("--label", "bag")
+    assert given["label"] == 8 and given["label_source"] == "option" and given["success"]
+    assert source("--label", "from-name")["label_source"] == "file name"
+    home = harness.folder("by-class") / "sandal"
+    home.mkdir()
+    shutil.copy(BOOT, home / "boot.png")
+    folder = source("--label", "from-folder", pictures=(home / "boot.png",))
+    assert folder["label"] == 5 and folder["label_source"] == "folder"
+
+
+def test_labels_out_of_range():
+    out = harness.folder("range")
+    attack("--label", "10", out=out, code=2, says="--label.*10")
+    attack("--target", "-1", out=out, code=2, says="--target.*-1")
+    attack("--target", "panda", out=out, code=2, says="panda")
+    attack("--label", "from-name", out=out, pictures=(files.png(out / "x_77.png", 28, 28, 1),), code=1,
+           says="x_77.png")
+
+
+def test_same_names_from_two_folders():
+    here = harness.folder("twins")
+    pictures = []
+    for name in ("one", "two"):
+        (here / name).mkdir()
+        pictures.append(shutil.copy(BOOT if name == "one" else BAG, here / name / "p.png"))
+    images = attack("--json", out=here / "out", pictures=pictures).json()["images"]
+    assert images[0]["output"] != images[1]["output"]
+    assert all(os.path.exists(i["output"]) for i in images)
+
+
+def test_unwritable_output():
+    here = harness.folder("unwritable")
+    (here / "file").write_text("")
+    attack(out=here / "file", code=1, says="file")
+    attack(out=here / "file" / "below", code=1, says="file")
+    if os.getuid() != 0:
+        os.chmod(here, 0o500)
+        attack(out=here / "new", code=1, says="Permission denied")
+        attack(out=here, code=1, says="Permission denied")
+        os.chmod(here, 0o700)
+
+
+def test_full_disk():
+    if os.getuid() != 0:
+        raise Skip("mounting a small disk needs root")
+    here = harness.folder("disk")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", here],
+                             stderr=subprocess.DEVNULL)
+    if mounted.returncode:
+        raise Skip("mounting a small disk is not allowed here")
+    try:
+        attack(out=here, code=1, says="No space left")
+        assert not list(here.glob("*.png")), "half a picture was left"
+    finally:
+        subprocess.run(["umount", here], check=True)
+
+
+def test_memory_limit_splits_the_batch():
+    out = harness.folder("limit")
+    pictures = (BOOT, BAG, TROUSER, BOOT, BAG, TROUSER, BOOT, BAG)
+    free = attack("--json", out=out, pictures=pictures).json()
+    for limit in range(2, 40):
+        env = {"GIBBON_MEMORY_LIMIT": str(limit << 18)}
+        try:
+            done = attack("--json", out=out, pictures=pictures, env=env)
+        except AssertionError:
+            continue
+        break
+    assert "does not fit" in done.err and "trying 4" in done.err, done
+    assert strip(done.json()) == strip(free)
+    done = attack(out=out, env={"GIBBON_MEMORY_LIMIT": "1000"}, code=1)
+    assert "memory" in harness.errors(done)[-1], done
+
+
+def test_interrupt_keeps_what_is_finished():
+    out = harness.folder("interrupt")
+    args = [GIBBON, "attack", FASHION, *[BOOT, BAG, TROUSER] * 30, "-o", out, *FASHION_ARGS, "--batch",
+            "1", "--no-early-stop", "--steps", "400", "--json"]
+    process = subprocess.Popen([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.time() + 300
+    while not list(out.glob("*_panel.png")) and process.poll() is None and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    text, err = (b.decode() for b in process.communicate(timeout=300))
+    assert process.returncode == 130, err
+    images = json.loads(text)["images"]
+    assert 1 <= len(images) < 90, len(images)
+    assert f"interrupted; {len(images)} of 90 pictures are finished and kept" in err, err
+    assert len(list(out.glob("*_adversarial.png"))) == len(images)
+
+
+def test_fixed_batch():
+    here = harness.folder("fixed")
+    model = files.linear(here / "four.onnx", batch=4)
+    pictures = [files.png(here / f"p{i}.png", 8, 8, 3, lambda x, y, c, i=i: (x * 9 + y * i * 7 + c) % 256)
+                for i in range(6)]
+    free = files.linear(here / "free.onnx")
+    results = []
+    for path in (model, free):
+        report = gibbon("classify", path, *pictures, "--preprocess", "unit", "--json").json()
+        results.append(report["images"])
+    assert results[0] == results[1]
+
+
+def test_a_photograph():
+    model = harness.shared("models/mobilenetv2_1.0_224.onnx")
+    picture = harness.shared("images/fullsize/n02510455_giant_panda.JPEG")
+    labels = harness.shared("labels/imagenet_classes.txt")
+    out = harness.folder("photo")
+    image = gibbon("attack", model, picture, "--preprocess", "inception", "--labels", labels, "--eps",
+                   "4/255", "--label", "from-name", "-o", out, "--json").json()["images"][0]
+    check_image(image, 4 / 255, "linf")
+    assert image["label"] == 388 and image["clean"]["class"] == 388 and image["success"], image
+
+
+harness.main(globals())

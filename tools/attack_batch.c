@@ -1,0 +1,293 @@
+// Attacks pictures batch by batch; a result counts as it is read back from its file.
+#include "attack_batch.h"
+
+#include "attack/quantize.h"
+#include "report/panel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int attack_prepare(attack_task *t)
+{
+    gb_session *s = gb_attack_session(t->attack);
+    t->batch = (size_t)gb_session_batch(s);
+    t->classes = (size_t)gb_session_classes(s);
+    size_t pixels = t->p.pixels;
+    t->clean = gb_arena_array(&t->arena, t->batch * pixels, sizeof *t->clean);
+    t->attacked = gb_arena_array(&t->arena, t->batch * pixels, sizeof *t->attacked);
+    t->logits = gb_arena_array(&t->arena, t->batch * t->classes, sizeof *t->logits);
+    t->goal = gb_arena_array(&t->arena, t->batch, sizeof *t->goal);
+    t->name = gb_arena_array(&t->arena, t->batch, sizeof *t->name);
+    t->result = gb_arena_array(&t->arena, t->batch, sizeof *t->result);
+    t->image = gb_arena_array(&t->arena, t->batch, sizeof *t->image);
+    t->done = gb_arena_array(&t->arena, t->p.list.count, sizeof *t->done);
+    t->report.image = t->done;
+    return t->clean && t->attacked && t->logits && t->goal && t->name && t->result && t->image &&
+                   t->done
+               ? 0
+               : GB_ERR_NOMEM;
+}
+
+void attack_finish(attack_task *t)
+{
+    pictures_close(&t->p);
+    gb_attack_free(t->attack);
+    gb_device_close(t->dev);
+    gb_arena_finish(&t->arena);
+}
+
+// --- before the attack ---
+
+static const char *class_name(attack_task *t, int index)
+{
+    char text[256];
+    return gb_labels_at(&t->p.labels, index)
+               ? gb_arena_strdup(&t->arena, gb_labels_text(text, sizeof text, &t->p.labels, index))
+               : NULL;
+}
+
+static gb_verdict judge(attack_task *t, size_t row)
+{
+    float *scores = t->logits + row * t->classes;
+    gb_softmax(scores, scores, t->classes);
+    int best = gb_argmax(scores, t->classes);
+    return (gb_verdict){best, class_name(t, best), (double)scores[best]};
+}
+
+static int find_label(attack_task *t, gb_report_image *image, const gb_item *item)
+{
+    static const char *const source[] = {"prediction", "option", "file name", "folder"};
+    int err = 0;
+    image->label = t->source == LABEL_GIVEN ? t->label : image->clean.index;
+    if (t->source == LABEL_FILE || t->source == LABEL_FOLDER)
+        err = gb_item_label(&image->label, item,
+                            t->source == LABEL_FILE ? GB_LABEL_FILE : GB_LABEL_FOLDER, &t->p.labels,
+                            (int64_t)t->classes);
+    image->label_name = class_name(t, image->label);
+    image->label_source = source[t->source];
+    return err;
+}
+
+static void fail_image(attack_task *t, gb_report_image *image)
+{
+    cli_error(t->cli);
+    image->error = gb_arena_strdup(&t->arena, gb_last_error());
+}
+
+// Reads pictures [first, first + count) into the first rows; *rows of them can be attacked.
+static int load(attack_task *t, size_t first, size_t count, size_t *rows)
+{
+    char name[4200];
+    size_t n = 0;
+    int err = 0;
+    for (size_t i = first; i < first + count; i++) {
+        const gb_item *item = &t->p.list.item[i];
+        gb_report_image *image = &t->done[i];
+        gb_image eight = {0};
+        float *pixels = t->clean + n * t->p.pixels;
+        image->input = gb_arena_strdup(&t->arena, gb_item_text(name, sizeof name, item));
+        if (!image->input)
+            return GB_ERR_NOMEM;
+        if (gb_item_load(pixels, item, &t->p.preproc) < 0) {
+            fail_image(t, image);
+            continue;
+        }
+        // What is attacked is a picture of 8 bits, as the result will be; an .npy may be finer.
+        GB_TRY(gb_image_from_chw(&eight, pixels, t->p.channels, t->p.height, t->p.width));
+        gb_image_to_chw(pixels, &eight);
+        gb_image_finish(&eight);
+        t->image[n++] = image;
+    }
+    *rows = 0;
+    GB_TRY(gb_session_logits(gb_attack_session(t->attack), t->logits, t->clean, n));
+    for (size_t r = 0; r < n; r++) {
+        gb_report_image *image = t->image[r];
+        size_t to = *rows;
+        image->clean = judge(t, r);
+        if (find_label(t, image, &t->p.list.item[image - t->done]) < 0) {
+            fail_image(t, image);
+            continue;
+        }
+        if (t->target >= 0)
+            image->target = (gb_verdict){t->target, class_name(t, t->target), 0};
+        memmove(t->clean + to * t->p.pixels, t->clean + r * t->p.pixels,
+                t->p.pixels * sizeof *t->clean);
+        t->image[to] = image;
+        t->name[to] = image->input;
+        t->goal[to] = t->target >= 0 ? t->target : image->label;
+        ++*rows;
+    }
+fail:
+    return err;
+}
+
+// --- after it ---
+
+// DIR/STEM_adversarial.png, with a number where an earlier picture has taken the name.
+static char *free_name(attack_task *t, const gb_report_image *image)
+{
+    char stem[300];
+    const gb_item *item = &t->p.list.item[image - t->done];
+    gb_item_stem(stem, sizeof stem, item);
+    for (int number = 1;; number++) {
+        char *path = number == 1 ? gb_arena_printf(&t->arena, "%s/%s_adversarial.png",
+                                                   t->cli->output, stem)
+                                 : gb_arena_printf(&t->arena, "%s/%s_%d_adversarial.png",
+                                                   t->cli->output, stem, number);
+        bool taken = false;
+        for (const gb_report_image *other = t->done; path && other < image; other++)
+            taken = taken || (other->output && !strcmp(other->output, path));
+        if (!taken)
+            return path;
+    }
+}
+
+// Writes row r as a PNG inside the ball, reads it back into the row, and measures what was read.
+static int save(attack_task *t, size_t r)
+{
+    gb_report_image *image = t->image[r];
+    const gb_attack_config *config = gb_attack_get_config(t->attack);
+    gb_image before = {0}, after = {0}, read = {0};
+    float *pixels = t->attacked + r * t->p.pixels;
+    int err = 0;
+    GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
+                             t->p.width));
+    GB_TRY(gb_quantize_image(&after, pixels, &before, config->norm, config->eps));
+    const char *path = free_name(t, image);
+    if (!path)
+        return GB_ERR_NOMEM;
+    GB_TRY(gb_image_write_png(path, &after));
+    image->output = path;
+    GB_TRY(gb_image_read(&read, path, t->p.channels));
+    GB_TRY(gb_image_distance(&image->linf, &image->l2, &before, &read));
+    image->verified = gb_in_ball(image->linf, image->l2, config->norm, config->eps);
+    gb_image_to_chw(pixels, &read);
+fail:
+    gb_image_finish(&before);
+    gb_image_finish(&after);
+    gb_image_finish(&read);
+    return err;
+}
+
+static const char *caption(attack_task *t, const gb_verdict *v)
+{
+    return v->name ? gb_arena_printf(&t->arena, "%s %.1f %%", v->name, 100 * v->probability)
+                   : gb_arena_printf(&t->arena, "class %d %.1f %%", v->index, 100 * v->probability);
+}
+
+// The panel beside the result: STEM_panel.png.
+static int draw(attack_task *t, size_t r)
+{
+    gb_report_image *image = t->image[r];
+    gb_image before = {0}, after = {0}, drawn = {0};
+    int err = 0;
+    size_t stem = strlen(image->output) - strlen("adversarial.png");
+    char *path = gb_arena_printf(&t->arena, "%.*spanel.png", (int)stem, image->output);
+    gb_panel panel = {.before = &before, .after = &after,
+                      .before_text = caption(t, &image->clean),
+                      .after_text = caption(t, &image->adversarial)};
+    if (!path || !panel.before_text || !panel.after_text)
+        return GB_ERR_NOMEM;
+    GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
+                             t->p.width));
+    GB_TRY(gb_image_from_chw(&after, t->attacked + r * t->p.pixels, t->p.channels, t->p.height,
+                             t->p.width));
+    GB_TRY(gb_panel_draw(&drawn, &panel));
+    GB_TRY(gb_image_write_png(path, &drawn));
+    image->picture = path;
+fail:
+    gb_image_finish(&before);
+    gb_image_finish(&after);
+    gb_image_finish(&drawn);
+    return err;
+}
+
+// Moves the finished rows to the front, saves and judges them. *rows: how many those are.
+static int conclude(attack_task *t, size_t *rows, double seconds)
+{
+    size_t kept = 0;
+    int err = 0;
+    for (size_t r = 0; r < *rows; r++) {
+        const gb_attack_result *result = &t->result[r];
+        if (!result->done)
+            continue;
+        memmove(t->attacked + kept * t->p.pixels, t->attacked + r * t->p.pixels,
+                t->p.pixels * sizeof *t->attacked);
+        memmove(t->clean + kept * t->p.pixels, t->clean + r * t->p.pixels,
+                t->p.pixels * sizeof *t->clean);
+        t->image[kept] = t->image[r];
+        t->image[kept]->broken = result->success;
+        t->image[kept]->iterations = result->iterations;
+        t->image[kept]->zero_gradients = result->zero_gradients;
+        t->image[kept]->seconds = seconds / (double)*rows;
+        GB_TRY(save(t, kept));
+        kept++;
+    }
+    *rows = kept;
+    GB_TRY(gb_session_logits(gb_attack_session(t->attack), t->logits, t->attacked, kept));
+    for (size_t r = 0; r < kept; r++) {
+        gb_report_image *image = t->image[r];
+        image->adversarial = judge(t, r);
+        bool fooled = t->target >= 0 ? image->adversarial.index == t->target
+                                     : image->adversarial.index != image->label;
+        image->success = image->verified && fooled;
+        GB_TRY(draw(t, r));
+    }
+fail:
+    return err;
+}
+
+// --- the run ---
+
+typedef struct progress {
+    attack_task *task;
+    size_t first;
+} progress;
+
+static int on_progress(void *user, size_t done, size_t total, int step, int steps)
+{
+    const progress *p = user;
+    (void)total;
+    cli_progress(p->task->cli, "picture %zu of %zu, step %d of %d", p->first + done + 1,
+                 p->task->p.list.count, step, steps);
+    return cli_interrupted();
+}
+
+int attack_pictures(attack_task *t)
+{
+    size_t count = t->p.list.count, finished = 0;
+    double start = cli_seconds();
+    int err = 0;
+    bool stopped = false;
+    for (size_t first = 0; first < count && !stopped; first += t->batch) {
+        size_t n = count - first < t->batch ? count - first : t->batch, rows = 0;
+        progress at = {t, first};
+        gb_progress listener = {on_progress, &at};
+        GB_TRY(load(t, first, n, &rows));
+        gb_attack_job job = {.n = rows, .images = t->clean, .labels = t->goal, .names = t->name,
+                             .progress = &listener};
+        double begun = cli_seconds();
+        err = gb_attack_run(t->attack, t->attacked, t->result, &job);
+        stopped = err == GB_ERR_CANCELLED;
+        if (err < 0 && !stopped)
+            goto fail;
+        GB_TRY(conclude(t, &rows, cli_seconds() - begun));
+        // The report lists pictures in order, without those that were interrupted.
+        for (size_t i = first; i < first + n; i++) {
+            if (!t->done[i].output && !t->done[i].error)
+                continue;
+            t->done[finished] = t->done[i];
+            t->report.n = finished + 1;
+            t->report.seconds = cli_seconds() - start;
+            if (!t->cli->json)
+                gb_report_image_text(stdout, &t->report, &t->done[finished]);
+            finished++;
+        }
+        stopped = stopped || (cli_interrupted() && first + n < count);
+    }
+    if (stopped)
+        err = gb_fail(GB_ERR_CANCELLED, "interrupted; %zu of %zu pictures are finished and kept",
+                      finished, count);
+fail:
+    return err;
+}

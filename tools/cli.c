@@ -1,0 +1,199 @@
+// Messages, exit codes, interruption and the choice of the device.
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const char cli_device_packages[] =
+    "install the vendor's OpenCL driver: AMD mesa-opencl-icd or ROCm (rocm-opencl-runtime), Intel "
+    "intel-opencl-icd, NVIDIA nvidia-opencl-icd, any CPU pocl-opencl-icd";
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+void cli_catch_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted;
+}
+
+// --- messages ---
+
+static bool progress_shown; // a progress line waits to be cleared; messages are one thread's
+
+static void clear_progress(void)
+{
+    if (progress_shown)
+        fputs("\r\033[K", stderr);
+    progress_shown = false;
+}
+
+static void write_log(void *user, gb_log_level level, const char *line)
+{
+    static const char *const mark[] = {"error: ", "warning: ", "", ""};
+    (void)user;
+    clear_progress();
+    fprintf(stderr, "gibbon: %s%s\n", mark[level], line);
+}
+
+void cli_note(const cli *c, const char *format, ...)
+{
+    va_list args;
+    if (c->quiet)
+        return;
+    clear_progress();
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+void cli_progress(const cli *c, const char *format, ...)
+{
+    va_list args;
+    if (c->quiet || !isatty(STDERR_FILENO))
+        return;
+    clear_progress();
+    if (!*format)
+        return;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    progress_shown = true;
+}
+
+int cli_usage(const cli *c, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    return gb_fail(GB_ERR_ARG, "%s (usage: gibbon %s %s)", line, c->command->name,
+                   c->command->synopsis);
+}
+
+// --- begin and end ---
+
+static void print_help(const cli_command *command, const option_group *group, size_t n_group)
+{
+    printf("usage: gibbon %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
+    if (command->details)
+        printf("\n%s\n", command->details);
+    options_help(stdout, group, n_group);
+}
+
+bool cli_begin(cli *c, const cli_command *command, const option_group *group, size_t n_group,
+               int argc, char **argv, int *code)
+{
+    bool help = false;
+    c->command = command;
+    int err = options_parse(group, n_group, argc, argv, &c->words, &help);
+    c->log = (gb_log){.write = write_log,
+                      .level = c->verbose ? GB_LOG_DEBUG : c->quiet ? GB_LOG_ERROR : GB_LOG_WARN};
+    if (!err && !help)
+        return true;
+    if (help)
+        print_help(command, group, n_group);
+    *code = cli_end(c, err);
+    cli_finish(c);
+    return false;
+}
+
+void cli_finish(cli *c)
+{
+    option_texts_finish(&c->words);
+}
+
+void cli_error(cli *c)
+{
+    clear_progress();
+    fprintf(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
+    c->failed = true;
+}
+
+double cli_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+int cli_end(const cli *c, int err)
+{
+    clear_progress();
+    if (fflush(stdout) < 0 || ferror(stdout)) {
+        if (err >= 0)
+            err = gb_fail(GB_ERR_IO, "standard output: %s", strerror(errno));
+    }
+    if (err >= 0)
+        return c->failed ? EXIT_FAILED : EXIT_DONE;
+    fprintf(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
+    switch (err) {
+    case GB_ERR_ARG:
+    case GB_ERR_AMBIGUOUS:
+        return EXIT_USAGE;
+    case GB_ERR_CANCELLED:
+        return EXIT_INTERRUPTED;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+// --- the device ---
+
+int cli_open_device(gb_device **out, const cli *c)
+{
+    static const char *const type[] = {"CPU", "GPU", "other"};
+    gb_device_info *list = NULL;
+    size_t count = 0, chosen = 0;
+    char spec[32];
+    int err = 0;
+    GB_TRY(gb_device_list(&list, &count, &c->log));
+    if (!count) {
+        err = gb_fail(GB_ERR_NO_DEVICE, "no OpenCL device; %s", cli_device_packages);
+        goto fail;
+    }
+    err = gb_device_choose(&chosen, list, count, c->device);
+    if (err < 0) {
+        if (err == GB_ERR_NO_DEVICE) // there are devices: the name is what is wrong
+            err = GB_ERR_ARG;
+        goto fail;
+    }
+    const gb_device_info *info = &list[chosen];
+    fprintf(stderr, "device: %d:%d %s (%s, %s, %d compute units)\n", info->platform, info->device,
+            info->name, info->platform_name, type[info->type], info->compute_units);
+    snprintf(spec, sizeof spec, "%d:%d", info->platform, info->device);
+    GB_TRY(gb_device_open(out, spec, &c->log));
+fail:
+    free(list);
+    return err;
+}
+
+// --- JSON ---
+
+int cli_print_json(json_t *json)
+{
+    if (!json)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for the JSON report");
+    int failed = json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_decref(json);
+    if (!failed)
+        failed = fputc('\n', stdout) == EOF || fflush(stdout) == EOF;
+    return failed ? gb_fail(GB_ERR_IO, "standard output: %s", strerror(errno)) : 0;
+}

@@ -1,0 +1,103 @@
+// What every subcommand shares: common options, messages, exit codes, the device, JSON.
+#ifndef TOOLS_CLI_H
+#define TOOLS_CLI_H
+
+#include "device/device.h"
+#include "options.h"
+
+#include <jansson.h>
+
+// Exit codes of the program, part of its interface.
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_THRESHOLD = 3, EXIT_INTERRUPTED = 130 };
+
+typedef struct cli_command {
+    const char *name;
+    const char *synopsis; // what follows "gibbon NAME": "MODEL IMAGE... [options]"
+    const char *summary;  // one line for `gibbon --help`
+    const char *details;  // a paragraph for `gibbon NAME --help`, lines ready to print; NULL: none
+    int (*run)(int argc, char **argv); // the words after the command's name; returns an exit code
+} cli_command;
+
+extern const cli_command cmd_devices, cmd_info, cmd_run, cmd_classify, cmd_attack, cmd_bench,
+    cmd_selftest;
+
+// The values of the common options. First member of each command's own struct of values, so that
+// the entries below fit its table.
+typedef struct cli {
+    const cli_command *command;
+    const char *device, *preprocess, *labels, *output;
+    int64_t batch; // 0: not given
+    uint64_t seed;
+    bool json, quiet, verbose, allow_nonfinite;
+    option_texts words; // arguments that are no options
+    bool failed;        // a part failed and was said; the rest went on
+    gb_log log;
+} cli;
+
+#define CLI_DEVICE \
+    {"device", 0, OPTION_TEXT, offsetof(cli, device), "SPEC", \
+     "where to compute: an index P:D, cpu, gpu, any, or a piece of the platform's or device's " \
+     "name (default: $GIBBON_DEVICE, else any; see gibbon devices)"}
+#define CLI_PREPROCESS \
+    {"preprocess", 0, OPTION_TEXT, offsetof(cli, preprocess), "PRESET|FILE", \
+     "how pictures become the model's input: imagenet, inception, caffe, unit, cifar10 or a JSON " \
+     "file (default: the model's metadata, else guessed and said)"}
+#define CLI_LABELS \
+    {"labels", 0, OPTION_TEXT, offsetof(cli, labels), "FILE", \
+     "class names, one a line in class order, or lines of \"INDEX<tab>ID<tab>NAME\""}
+#define CLI_BATCH \
+    {"batch", 'b', OPTION_INT, offsetof(cli, batch), "N", \
+     "pictures computed at once", 1, 65536}
+#define CLI_SEED \
+    {"seed", 0, OPTION_SEED, offsetof(cli, seed), "N", \
+     "of the random numbers; the same seed gives the same result (default: 0)"}
+#define CLI_OUTPUT(text) \
+    {"output", 'o', OPTION_TEXT, offsetof(cli, output), "DIR", text}
+#define CLI_JSON {"json", 0, OPTION_FLAG, offsetof(cli, json), NULL, "print JSON for programs"}
+#define CLI_QUIET \
+    {"quiet", 'q', OPTION_FLAG, offsetof(cli, quiet), NULL, "no notes and no progress"}
+#define CLI_VERBOSE \
+    {"verbose", 'v', OPTION_FLAG, offsetof(cli, verbose), NULL, "say more"}
+
+#define CLI_NONFINITE \
+    {"allow-nonfinite", 0, OPTION_FLAG, offsetof(cli, allow_nonfinite), NULL, \
+     "run a model whose weights hold NaN or infinite values"}
+
+// Parses a command's words; fills in the log. False: the command ends with *code (a usage error
+// already said, or --help already printed).
+bool cli_begin(cli *c, const cli_command *command, const option_group *group, size_t n_group,
+               int argc, char **argv, int *code);
+void cli_finish(cli *c);
+
+// A wrong usage found after parsing: records the message plus where help is; returns GB_ERR_ARG.
+int cli_usage(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Ends a command: says the recorded error on standard error, checks that standard output took
+// everything, and returns the exit code.
+int cli_end(const cli *c, int err);
+
+// Says the recorded error and goes on: one picture of many failed. The exit code will tell.
+void cli_error(cli *c);
+
+// A note on standard error, unless --quiet.
+void cli_note(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Progress on standard error: one line that overwrites itself, only on a terminal and without
+// --quiet. An empty text clears it.
+void cli_progress(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+double cli_seconds(void); // of a clock that only moves forward
+
+// After cli_catch_interrupt the first Ctrl-C only sets a flag; the second one kills.
+void cli_catch_interrupt(void);
+bool cli_interrupted(void);
+
+// Opens the device that --device, $GIBBON_DEVICE or the default choose, and says which.
+int cli_open_device(gb_device **out, const cli *c);
+// Which packages bring a device, for people who have none.
+extern const char cli_device_packages[];
+
+// Prints and releases it; NULL is out of memory.
+int cli_print_json(json_t *json);
+
+#endif

@@ -1,0 +1,68 @@
+// The program's front door: finds the subcommand and hands it its words.
+#include "cli.h"
+
+#include <string.h>
+
+static const cli_command *const commands[] = {
+    &cmd_devices, &cmd_info, &cmd_run, &cmd_classify, &cmd_attack, &cmd_bench, &cmd_selftest,
+};
+
+static const char *name_at(const void *state, size_t i)
+{
+    (void)state;
+    return i < GB_COUNT(commands) ? commands[i]->name : NULL;
+}
+
+static void print_help(FILE *to)
+{
+    fputs("usage: gibbon COMMAND [arguments]\n\n"
+          "Finds adversarial examples for image classifiers (ONNX) on any OpenCL device.\n\n", to);
+    for (size_t i = 0; i < GB_COUNT(commands); i++)
+        fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
+    fputs("\ngibbon COMMAND --help explains a command, gibbon --version tells the version.\n"
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a threshold was not met,\n"
+          "130 interrupted.\n", to);
+}
+
+static int end(const char *name, int code)
+{
+    const cli_command whole = {.name = name};
+    const cli c = {.command = &whole};
+    int flushed = cli_end(&c, 0);
+    return flushed == EXIT_DONE ? code : flushed;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
+        printf("gibbon %s\n", GIBBON_VERSION);
+        return end(word, EXIT_DONE);
+    }
+    bool help = !strcmp(word, "help");
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || (help && argc == 2)) {
+        print_help(stdout);
+        return end(word, EXIT_DONE);
+    }
+    if (help)
+        word = argv[2];
+    for (size_t i = 0; i < GB_COUNT(commands); i++) {
+        char *ask[] = {"--help"};
+        if (!strcmp(commands[i]->name, word))
+            return help ? commands[i]->run(1, ask) : commands[i]->run(argc - 2, argv + 2);
+    }
+    const char *near = option_nearest(word, name_at, NULL);
+    if (near) {
+        fprintf(stderr, "gibbon: unknown command '%s'; did you mean '%s'?\n", word, near);
+        return EXIT_USAGE;
+    }
+    fprintf(stderr, "gibbon: unknown command '%s'; the valid ones are", word);
+    for (size_t i = 0; i < GB_COUNT(commands); i++)
+        fprintf(stderr, "%s %s", i ? "," : "", commands[i]->name);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}

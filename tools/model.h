@@ -1,0 +1,28 @@
+// A model as the subcommands use it: loaded, checked, and made into a session at a batch that fits.
+#ifndef TOOLS_MODEL_H
+#define TOOLS_MODEL_H
+
+#include "cli.h"
+
+#include "engine/session.h"
+
+// Loads an ONNX file and refuses what cannot run: unsupported operators, and NaN or infinite
+// weights unless --allow-nonfinite.
+int model_load(gb_graph **out, const cli *c, const char *path);
+
+// A session at options->batch, or at what can be had: half of it, again and again, while it does
+// not fit into the device's memory; the model's own where the model runs at no other. Says so.
+int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph *model,
+                  gb_session_options *options);
+
+// GB_ERR_NUMERIC, naming the first, where weights are NaN or infinite.
+int model_check_finite(const gb_graph *model, const char *path);
+
+// After a creation that failed with `err`: sets the model's own batch and says so, where trying
+// that makes sense.
+bool model_try_own_batch(const cli *c, int err, const gb_graph *model, gb_session_options *options);
+
+// "a, b and 3 more" of the names of graph inputs or outputs; returns buf.
+char *model_names(char *buf, size_t size, gb_value *const *value, size_t count);
+
+#endif
