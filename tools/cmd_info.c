@@ -94,12 +94,14 @@ static double flops(const gb_node *n)
     return 0;
 }
 
-static int gather_layers(json_t *report, const gb_graph *model, int64_t batch, bool layers)
+static int gather_layers(json_t *report, const char *path, const gb_graph *model, int64_t batch,
+                         bool layers)
 {
     gb_graph *instance = NULL;
     double sum = 0;
-    int err = 0;
-    GB_TRY(gb_graph_instantiate(&instance, model, batch, NULL, 0));
+    int err = gb_graph_instantiate(&instance, model, batch, NULL, 0);
+    if (err < 0)
+        return gb_fail_in(GB_ERR_UNSUPPORTED, "%s", path);
     json_t *list = json_array();
     for (size_t i = 0; i < instance->n_node; i++) {
         const gb_node *n = instance->node[i];
@@ -115,9 +117,8 @@ static int gather_layers(json_t *report, const gb_graph *model, int64_t batch, b
     if (layers)
         json_object_set(report, "layers", list);
     json_decref(list);
-fail:
     gb_graph_free(instance);
-    return err;
+    return 0;
 }
 
 static int gather_memory(json_t *report, const gb_graph *model, const cli *c, gb_device *dev)
@@ -173,7 +174,8 @@ static int gather(json_t *report, const gb_graph *model, const values *v)
     put(report, "nonfinite", gb_report_text_json(finite ? NULL : gb_last_error()));
     if (missing)
         goto fail;
-    GB_TRY(gather_layers(report, model, c->batch, v->layers || c->verbose));
+    GB_TRY(gather_layers(report, c->words.text[0], model, c->batch,
+                         v->layers || c->verbose));
     err = cli_open_device(&dev, c);
     if (err == GB_ERR_NO_DEVICE) {
         cli_note(c, "%s; the memory plan needs one", gb_last_error());

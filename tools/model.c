@@ -84,5 +84,5 @@ int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph
     }
     if (model_try_own_batch(c, err, model, options))
         err = gb_session_create(out, dev, model, options);
-    return err;
+    return err == GB_ERR_ARG ? GB_ERR_UNSUPPORTED : err; // the model is what is wrong
 }

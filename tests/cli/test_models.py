@@ -15,7 +15,7 @@ NO_DEVICE = {"OCL_ICD_VENDORS": str(harness.folder("no-vendors")) + "/"}
 
 def test_info_text():
     out = gibbon("info", FASHION, "--layers").out
-    for piece in ("opset 17", "pixels  float32 ?x1x28x28", "Conv 3", "parameters", "12.56 k",
+    for piece in ("opset 17", "pixels  float32 ?x1x28x28", "Conv 3", "parameters", "12.57 k",
                   "unsupported  nothing", "gradient", "MiB"):
         assert piece in out, f"{piece}\n{out}"
 
@@ -35,7 +35,7 @@ def test_info_json():
 
 def test_info_without_a_device():
     done = gibbon("info", FASHION, env=NO_DEVICE)
-    assert "12.56 k" in done.out and "memory plan needs one" in done.err
+    assert "12.57 k" in done.out and "memory plan needs one" in done.err
 
 
 def test_info_operators():
@@ -185,8 +185,8 @@ def test_absurd_sizes():
         gibbon("info", path, code=1, says=f"{name}.onnx")
     path = files.model(here / "wide.onnx", [files.node("Relu", ["x"], ["y"])],
                        [files.value("x", [1 << 33, 1 << 33])], [files.value("y", [1 << 33, 1 << 33])])
-    gibbon("run", path, "-i", files.npy(here / "x.npy", [1, 3], [0] * 3), "-o", here, code=(1),
-           says="")
+    gibbon("run", path, "-i", files.npy(here / "x.npy", [1, 3], [0] * 3), "-o", here, code=1,
+           says="too large")
 
 
 def test_wrong_ranks():
