@@ -38,4 +38,5 @@ fail:
     return err;
 }
 
-GB_OP(LRN, .since = 7, .infer = infer, .eval = gb_ref_lrn);
+GB_OP(LRN, .since = 7, .infer = infer, .eval = gb_ref_lrn,
+      .forward = gb_lrn_forward, .backward = gb_lrn_backward);

@@ -34,5 +34,7 @@ typedef struct gb_lrn {
     int64_t outer, channels, inner;
 } gb_lrn;
 int gb_lrn_read(const gb_node *node, gb_lrn *l);
+int gb_lrn_forward(gb_emit *e, gb_node *node);
+int gb_lrn_backward(gb_emit *e, gb_node *node);
 
 #endif
