@@ -143,6 +143,7 @@ GB_API int gb_attack_default(gb_attack_config *config, const char *method);
 /* What became of one image. */
 typedef struct gb_attack_result {
     int done;           /* 0: the run was cancelled before this image was finished */
+    int label;          /* the class to leave, or with `targeted` to reach */
     int success;        /* the returned floats are misclassified (targeted: take the target class) */
     int predicted;      /* class of the returned floats */
     int iterations;     /* steps until the first success, over all restarts; all steps without one */
@@ -160,11 +161,15 @@ GB_API int gb_attack_open(gb_attack **out, gb_device *dev, const gb_model *model
 GB_API void gb_attack_free(gb_attack *attack);
 
 /* Attacks n images (any n). adversarial: (n,C,H,W), may be `images` itself; result: n of them, or
- * NULL. labels: n classes to leave, or with `targeted` to reach. An image whose logits are NaN or
+ * NULL. labels: n classes to leave, or with `targeted` to reach; NULL (not with `targeted`): what the
+ * model sees in each image. An image whose logits are NaN or
  * infinite ends the run with GB_ERR_NUMERIC. Saving as 8 bits: see gb_attack_write_png. */
 GB_API int gb_attack_images(float *adversarial, gb_attack_result *result, gb_attack *attack,
                             const float *images, const int *labels, size_t n,
                             const gb_progress *progress);
+
+/* The classes that the attacked model sees in n images. */
+GB_API int gb_attack_classify(int *classes, gb_attack *attack, const float *images, size_t n);
 
 /* Writes an attacked image as a PNG that lies inside the attack's ball around the original, rounded
  * to nearest where that is inside; both (C,H,W), the original a picture's (multiples of 1/255). Read

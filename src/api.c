@@ -245,13 +245,44 @@ int gb_attack_open(gb_attack **out, gb_device *dev, const gb_model *model, int64
     return gb_attack_create(out, dev, model->graph, &options, config);
 }
 
+int gb_attack_classify(int *classes, gb_attack *attack, const float *images, size_t n)
+{
+    int err = 0;
+    if (!attack || (n && (!classes || !images)))
+        return null_argument("gb_attack_classify");
+    gb_session *session = gb_attack_session(attack);
+    size_t count = (size_t)gb_session_classes(session), bytes;
+    float *logits = gb_mul_size(&bytes, n, count * sizeof *logits) ? malloc(bytes + 1) : NULL;
+    if (!logits)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for the logits of %zu images", n);
+    GB_TRY(gb_session_logits(session, logits, images, n));
+    for (size_t i = 0; i < n; i++)
+        classes[i] = gb_argmax(logits + i * count, count);
+fail:
+    free(logits);
+    return err;
+}
+
 int gb_attack_images(float *adversarial, gb_attack_result *result, gb_attack *attack,
                      const float *images, const int *labels, size_t n, const gb_progress *progress)
 {
-    const gb_attack_job job = {.n = n, .images = images, .labels = labels, .progress = progress};
-    if (!attack || (n && (!adversarial || !images || !labels)))
+    gb_attack_job job = {.n = n, .images = images, .labels = labels, .progress = progress};
+    int *own = NULL;
+    int err = 0;
+    if (!attack || (n && (!adversarial || !images)))
         return null_argument("gb_attack_images");
-    return gb_attack_run(attack, adversarial, result, &job);
+    if (!labels) {
+        if (gb_attack_get_config(attack)->targeted)
+            return gb_fail(GB_ERR_ARG, "gb_attack_images: a targeted attack needs labels");
+        job.labels = own = calloc(n ? n : 1, sizeof *own);
+        if (!own)
+            return gb_fail(GB_ERR_NOMEM, "out of memory for %zu labels", n);
+        GB_TRY(gb_attack_classify(own, attack, images, n));
+    }
+    err = gb_attack_run(attack, adversarial, result, &job);
+fail:
+    free(own);
+    return err;
 }
 
 int gb_attack_write_png(const char *path, const gb_attack *attack, const float *adversarial,

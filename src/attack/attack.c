@@ -156,7 +156,8 @@ static int store(gb_attack *a, float *adversarial, gb_attack_result *result,
     for (size_t i = count; i-- > 0;) {
         const gb_image_state *s = &a->state[i];
         const float *x0 = job->images + (first + i) * a->pixels, *x = a->images + i * a->pixels;
-        gb_attack_result r = {.done = all || s->frozen, .success = s->success,
+        gb_attack_result r = {.done = all || s->frozen, .label = job->labels[first + i],
+                              .success = s->success,
                               .predicted = s->predicted, .iterations = s->steps,
                               .zero_gradients = s->zero,
                               .loss = a->config.targeted ? -s->best : s->best};

@@ -81,8 +81,9 @@ def test_readme_example_builds_against_the_installed_library():
     program = here / "example"
     subprocess.run([*compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", include, source, "-o",
                     program, "-L", folder, "-lgibbon", f"-Wl,-rpath-link,{folder}"], check=True)
-    done = subprocess.run([program, FASHION], env=env, cwd=here, capture_output=True, text=True)
-    assert done.returncode == 0 and "class" in done.stdout, done.stdout + done.stderr
+    done = subprocess.run([program, FASHION, harness.BOOT, "unit", here / "out.png"], env=env, cwd=here,
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "class 9 became" in done.stdout, done.stdout + done.stderr
 
 
 harness.main(globals())
