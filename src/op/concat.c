@@ -1,5 +1,6 @@
 // Concat: inputs are written into their slices of the output by whoever makes them; only those that
-// were made elsewhere are copied.
+// were made elsewhere are copied. Inputs that lie side by side already, as slices of a later and
+// larger Concat, need nothing at all (DenseNet).
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/view.h"
@@ -54,9 +55,25 @@ static gb_view slice(const gb_view *whole, int axis, int64_t *start, const gb_sh
     return view;
 }
 
+// True if the inputs lie side by side in one store.
+static bool adjacent(const gb_node *node, int axis)
+{
+    const gb_view *first = &node->in[0]->view;
+    int64_t start = 0;
+    bool same = first->store != NULL;
+    for (int i = 0; same && i < node->n_in; i++) {
+        const gb_value *x = node->in[i];
+        gb_view place = slice(first, axis, &start, &x->shape);
+        same = same_place(&place, &x->view, &x->shape);
+    }
+    return same;
+}
+
 static int forward(gb_emit *e, gb_node *node)
 {
     int axis = axis_of(node);
+    if (!node->out[0]->view.store && adjacent(node, axis))
+        node->out[0]->view = node->in[0]->view;
     gb_order order = gb_order_for(e->graph, node->out[0]);
     const gb_view *whole = gb_emit_out(e, node->out[0], order);
     bool *copied = gb_arena_array(&e->arena, (size_t)node->n_in, sizeof *copied);
