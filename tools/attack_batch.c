@@ -36,6 +36,16 @@ void attack_finish(attack_task *t)
     gb_arena_finish(&t->arena);
 }
 
+static void move_row(attack_task *t, size_t to, size_t from)
+{
+    size_t pixels = t->p.pixels;
+    t->image[to] = t->image[from];
+    t->name[to] = t->name[from];
+    t->goal[to] = t->goal[from];
+    memmove(t->clean + to * pixels, t->clean + from * pixels, pixels * sizeof *t->clean);
+    memmove(t->attacked + to * pixels, t->attacked + from * pixels, pixels * sizeof *t->attacked);
+}
+
 // --- before the attack ---
 
 static const char *class_name(attack_task *t, int index)
@@ -110,9 +120,7 @@ static int load(attack_task *t, size_t first, size_t count, size_t *rows)
         }
         if (t->target >= 0)
             image->target = (gb_verdict){t->target, class_name(t, t->target), 0};
-        memmove(t->clean + to * t->p.pixels, t->clean + r * t->p.pixels,
-                t->p.pixels * sizeof *t->clean);
-        t->image[to] = image;
+        move_row(t, to, r);
         t->name[to] = image->input;
         t->goal[to] = t->target >= 0 ? t->target : image->label;
         ++*rows;
@@ -150,12 +158,12 @@ static int save(attack_task *t, size_t r)
     gb_image before = {0}, after = {0}, read = {0};
     float *pixels = t->attacked + r * t->p.pixels;
     int err = 0;
+    const char *path = image->output ? image->output : free_name(t, image);
+    if (!path)
+        return GB_ERR_NOMEM;
     GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
                              t->p.width));
     GB_TRY(gb_quantize_image(&after, pixels, &before, config->norm, config->eps));
-    const char *path = free_name(t, image);
-    if (!path)
-        return GB_ERR_NOMEM;
     GB_TRY(gb_image_write_png(path, &after));
     image->output = path;
     GB_TRY(gb_image_read(&read, path, t->p.channels));
@@ -202,37 +210,28 @@ fail:
     return err;
 }
 
-// Moves the finished rows to the front, saves and judges them. *rows: how many those are.
-static int conclude(attack_task *t, size_t *rows, double seconds)
+// Saves and judges the first `rows` rows. Those whose success was lost in rounding to 8 bits move to
+// the front, *again of them; the others get their panel.
+static int conclude(attack_task *t, size_t rows, size_t *again)
 {
-    size_t kept = 0;
+    size_t lost = 0;
     int err = 0;
-    for (size_t r = 0; r < *rows; r++) {
-        const gb_attack_result *result = &t->result[r];
-        if (!result->done)
-            continue;
-        memmove(t->attacked + kept * t->p.pixels, t->attacked + r * t->p.pixels,
-                t->p.pixels * sizeof *t->attacked);
-        memmove(t->clean + kept * t->p.pixels, t->clean + r * t->p.pixels,
-                t->p.pixels * sizeof *t->clean);
-        t->image[kept] = t->image[r];
-        t->image[kept]->broken = result->success;
-        t->image[kept]->iterations = result->iterations;
-        t->image[kept]->zero_gradients = result->zero_gradients;
-        t->image[kept]->seconds = seconds / (double)*rows;
-        GB_TRY(save(t, kept));
-        kept++;
-    }
-    *rows = kept;
-    GB_TRY(gb_session_logits(gb_attack_session(t->attack), t->logits, t->attacked, kept));
-    for (size_t r = 0; r < kept; r++) {
+    for (size_t r = 0; r < rows; r++)
+        GB_TRY(save(t, r));
+    GB_TRY(gb_session_logits(gb_attack_session(t->attack), t->logits, t->attacked, rows));
+    for (size_t r = 0; r < rows; r++) {
         gb_report_image *image = t->image[r];
         image->adversarial = judge(t, r);
         bool fooled = t->target >= 0 ? image->adversarial.index == t->target
                                      : image->adversarial.index != image->label;
         image->success = image->verified && fooled;
-        GB_TRY(draw(t, r));
+        if (again && image->broken && !image->success)
+            move_row(t, lost++, r);
+        else
+            GB_TRY(draw(t, r));
     }
+    if (again)
+        *again = lost;
 fail:
     return err;
 }
@@ -253,6 +252,54 @@ static int on_progress(void *user, size_t done, size_t total, int step, int step
     return cli_interrupted();
 }
 
+// Attacks the first *rows rows; those that are finished move to the front, *rows of them.
+static int attack_rows(attack_task *t, size_t *rows, const gb_progress *listener, bool patient)
+{
+    gb_attack_job job = {.n = *rows, .images = t->clean, .labels = t->goal, .names = t->name,
+                         .progress = listener, .no_early_stop = patient};
+    double start = cli_seconds();
+    size_t kept = 0;
+    int err = gb_attack_run(t->attack, t->attacked, t->result, &job);
+    double each = (cli_seconds() - start) / (double)(*rows ? *rows : 1);
+    if (err < 0 && err != GB_ERR_CANCELLED)
+        return err;
+    for (size_t r = 0; r < *rows; r++) {
+        const gb_attack_result *result = &t->result[r];
+        gb_report_image *image = t->image[r];
+        if (!result->done)
+            continue;
+        image->broken = result->success;
+        image->iterations = result->iterations;
+        image->zero_gradients = result->zero_gradients;
+        image->seconds += each;
+        move_row(t, kept++, r);
+    }
+    *rows = kept;
+    return err;
+}
+
+// One batch: pictures [first, first + count).
+static int attack_batch(attack_task *t, size_t first, size_t count, const gb_progress *listener)
+{
+    bool early = gb_attack_get_config(t->attack)->early_stop;
+    size_t rows = 0, lost = 0;
+    int err = 0;
+    GB_TRY(load(t, first, count, &rows));
+    int stopped = attack_rows(t, &rows, listener, false);
+    GB_TRY(stopped == GB_ERR_CANCELLED ? 0 : stopped);
+    GB_TRY(conclude(t, rows, early && !stopped ? &lost : NULL));
+    if (!lost)
+        return stopped;
+    // The first success is often a narrow one; all steps lead further in than rounding leads out.
+    rows = lost;
+    stopped = attack_rows(t, &rows, listener, true);
+    GB_TRY(stopped == GB_ERR_CANCELLED ? 0 : stopped);
+    GB_TRY(conclude(t, rows, NULL));
+    return stopped;
+fail:
+    return err;
+}
+
 int attack_pictures(attack_task *t)
 {
     size_t count = t->p.list.count, finished = 0;
@@ -260,18 +307,13 @@ int attack_pictures(attack_task *t)
     int err = 0;
     bool stopped = false;
     for (size_t first = 0; first < count && !stopped; first += t->batch) {
-        size_t n = count - first < t->batch ? count - first : t->batch, rows = 0;
+        size_t n = count - first < t->batch ? count - first : t->batch;
         progress at = {t, first};
         gb_progress listener = {on_progress, &at};
-        GB_TRY(load(t, first, n, &rows));
-        gb_attack_job job = {.n = rows, .images = t->clean, .labels = t->goal, .names = t->name,
-                             .progress = &listener};
-        double begun = cli_seconds();
-        err = gb_attack_run(t->attack, t->attacked, t->result, &job);
-        stopped = err == GB_ERR_CANCELLED;
-        if (err < 0 && !stopped)
-            goto fail;
-        GB_TRY(conclude(t, &rows, cli_seconds() - begun));
+        err = attack_batch(t, first, n, &listener);
+        stopped = err == GB_ERR_CANCELLED || (cli_interrupted() && first + n < count);
+        if (err != GB_ERR_CANCELLED)
+            GB_TRY(err);
         // The report lists pictures in order, without those that were interrupted.
         for (size_t i = first; i < first + n; i++) {
             if (!t->done[i].output && !t->done[i].error)
@@ -283,7 +325,6 @@ int attack_pictures(attack_task *t)
                 gb_report_image_text(stdout, &t->report, &t->done[finished]);
             finished++;
         }
-        stopped = stopped || (cli_interrupted() && first + n < count);
     }
     if (stopped)
         err = gb_fail(GB_ERR_CANCELLED, "interrupted; %zu of %zu pictures are finished and kept",

@@ -188,6 +188,7 @@ int gb_attack_run(gb_attack *a, float *adversarial, gb_attack_result *result,
         size_t count = job->n - first < a->batch ? job->n - first : a->batch;
         gb_steps_tell(a->steps, job->progress, first, job->n);
         GB_TRY(load(a, job, first, count));
+        GB_TRY(gb_steps_stop_early(a->steps, a->config.early_stop && !job->no_early_stop));
         err = a->method->run(a->steps);
         if (err < 0 && err != GB_ERR_CANCELLED)
             goto fail;

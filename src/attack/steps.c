@@ -87,7 +87,8 @@ static void put_seed(args *a, const gb_steps *s)
     put(a, sizeof high, &high);
 }
 
-enum { START_RESTART = 4, PLACE_RESTART = 5 }; // argument positions of `restart`
+// Positions of the arguments that change from launch to launch.
+enum { START_RESTART = 4, PLACE_RESTART = 5, JUDGE_EARLY_STOP = 6 };
 
 static int make_starts(gb_steps *s)
 {
@@ -310,6 +311,12 @@ int gb_steps_result(gb_steps *s, float *images, gb_image_state *state)
     GB_TRY(gb_buf_read(s->state, 0, state, s->batch * sizeof *state));
 fail:
     return err;
+}
+
+int gb_steps_stop_early(gb_steps *s, bool on)
+{
+    int value = on;
+    return gb_kernel_arg(s->kernel[JUDGE], JUDGE_EARLY_STOP, sizeof value, &value);
 }
 
 void gb_steps_tell(gb_steps *s, const gb_progress *progress, size_t done, size_t total)

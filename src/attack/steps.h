@@ -32,6 +32,9 @@ int gb_steps_load(gb_steps *steps, const float *images, const int32_t *labels, c
 // The kept iterates and what became of them; arrays of the whole batch.
 int gb_steps_result(gb_steps *steps, float *images, gb_image_state *state);
 
+// Whether images rest at their first success; as the configuration says until this is called.
+int gb_steps_stop_early(gb_steps *steps, bool on);
+
 // How far the job is, for gb_steps_sync to tell; NULL progress: nobody listens.
 void gb_steps_tell(gb_steps *steps, const gb_progress *progress, size_t done, size_t total);
 
