@@ -2,7 +2,7 @@
 // The numbers are those of gb_unary_kind (src/op/unary.h), where the formulas are.
 enum {
     RELU, LEAKY_RELU, ELU, SELU, CELU, THRESHOLDED_RELU, SIGMOID, HARD_SIGMOID, HARD_SWISH, TANH,
-    SOFTPLUS, SOFTSIGN, GELU, GELU_TANH, MISH, ERF, CLIP, EXP, LOG, SQRT, ABS, NEG, RECIPROCAL,
+    SOFTPLUS, SOFTSIGN, GELU, GELU_TANH, MISH, SWISH, ERF, CLIP, EXP, LOG, SQRT, ABS, NEG, RECIPROCAL,
     FLOOR, CEIL, ROUND, SIGN, SIN, COS, NOT
 };
 
@@ -55,6 +55,7 @@ static vf unary(int kind, vf x, float a, float b)
     case GELU: return 0.5f * x * (1.0f + erf_fit(x * M_SQRT1_2_F));
     case GELU_TANH: return 0.5f * x * (1.0f + tanh(SQRT_2_PI * x * (1.0f + 0.044715f * x * x)));
     case MISH: return x * tanh(softplus(x));
+    case SWISH: return x * sigmoid(a * x);
     case ERF: return erf_fit(x);
     case EXP: return exp(x);
     case LOG: return log(x);
@@ -99,6 +100,7 @@ static vf slope(int kind, vf v, float a, float b)
         t = tanh(SQRT_2_PI * v * (1.0f + 0.044715f * v * v));
         return 0.5f * (1.0f + t) +
                0.5f * v * (1.0f - t * t) * SQRT_2_PI * (1.0f + 3.0f * 0.044715f * v * v);
+    case SWISH: s = sigmoid(a * v); return fma(a * v * s, 1.0f - s, s);
     case MISH: t = tanh(softplus(v)); return fma(v * sigmoid(v), 1.0f - t * t, t);
     case ERF: return M_2_SQRTPI_F * exp(-v * v);
     case EXP: return v; // of y

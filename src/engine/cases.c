@@ -146,6 +146,8 @@ const gb_case gb_cases[] = {
     {"Gelu", 20, "~3x17"},
     {"Gelu", 20, "2x3x5x3", "approximate=tanh"},
     {"Mish", 18, "~3x17"},
+    {"Swish", 18, "~3x17"},
+    {"Swish", 18, "~2x5x3", "alpha=0.7"},
     {"Erf", 13, "3x17"},
     {"Clip", 13, "3x17 (-0.7) (1.1)"},
     {"Clip", 13, "2x3x5x3 (0)"},

@@ -3,6 +3,7 @@
 
 #include "engine/instance.h"
 #include "engine/passes.h"
+#include "engine/patterns.h"
 #include "op/op.h"
 
 #include <math.h>
@@ -136,8 +137,10 @@ static int prepare(gb_session *s, const gb_graph *model, const gb_session_option
     if (o->normalize.on)
         GB_TRY(add_normalize(g, &o->normalize));
     GB_TRY(gb_graph_prune(g));
-    if (!o->no_fusion)
+    if (!o->no_fusion) {
+        GB_TRY(gb_pass_patterns(g));
         GB_TRY(gb_pass_fuse(g));
+    }
 fail:
     return err;
 }

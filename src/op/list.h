@@ -11,7 +11,8 @@
     X(MatMul) \
     X(MaxPool) X(AveragePool) X(GlobalMaxPool) X(GlobalAveragePool) \
     X(Relu) X(LeakyRelu) X(Elu) X(Selu) X(Celu) X(ThresholdedRelu) X(Sigmoid) X(HardSigmoid) \
-    X(HardSwish) X(Tanh) X(Softplus) X(Softsign) X(Gelu) X(Mish) X(Erf) X(Clip) X(Exp) X(Log) \
+    X(HardSwish) X(Tanh) X(Softplus) X(Softsign) X(Gelu) X(Mish) X(Swish) X(Erf) X(Clip) X(Exp) \
+    X(Log) \
     X(Sqrt) X(Abs) X(Neg) X(Reciprocal) X(Floor) X(Ceil) X(Round) X(Sign) X(Sin) X(Cos) X(Not) \
     X(Add) X(Sub) X(Mul) X(Div) X(Pow) X(Mod) X(PRelu) X(Min) X(Max) X(Sum) X(Mean) \
     X(Equal) X(Less) X(LessOrEqual) X(Greater) X(GreaterOrEqual) X(And) X(Or) X(Xor) \

@@ -31,6 +31,7 @@ static const gb_unary_type types[] = {
     {"Softsign", GB_SOFTSIGN},
     {"Gelu", GB_GELU},
     {"Mish", GB_MISH},
+    {"Swish", GB_SWISH, .a_name = "alpha", .a = 1},
     {"Erf", GB_ERF},
     {"Clip", GB_CLIP},
     {"Exp", GB_EXP},
@@ -110,6 +111,7 @@ UNARY(Softplus, 7);
 UNARY(Softsign, 7);
 UNARY(Gelu, 20);
 UNARY(Mish, 18);
+UNARY(Swish, 7); // ONNX has it from opset 24; here also what patterns make of x * sigmoid(x)
 UNARY(Erf, 9);
 UNARY(Clip, 7);
 UNARY(Exp, 7);

@@ -21,6 +21,7 @@ typedef enum gb_unary_kind {
     GB_GELU,       // x/2 (1 + erf(x / sqrt 2))
     GB_GELU_TANH,  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
     GB_MISH,       // x tanh(log(1 + e^x))
+    GB_SWISH,      // x / (1 + e^(-a x))
     GB_ERF,
     GB_CLIP, // min(max(x, a), b); infinite where there is no limit
     GB_EXP,

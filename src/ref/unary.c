@@ -51,6 +51,8 @@ static double apply(const gb_unary *u, double x)
         return x / 2 * (1 + tanh(M_2_SQRTPI / M_SQRT2 * (x + 0.044715 * x * x * x)));
     case GB_MISH:
         return x * tanh(softplus(x));
+    case GB_SWISH:
+        return x / (1 + exp(-a * x));
     case GB_ERF:
         return erf(x);
     case GB_CLIP:
