@@ -24,7 +24,11 @@ static int evaluate_node(gb_node *node)
         if (!v)
             continue;
         const gb_dtype type = v->type == GB_F32 && in_double ? GB_F64 : v->type;
-        if (!(out[i] = gb_tensor_create(&node->graph->arena, type, &v->shape)))
+        // the tensor of an evaluation before this one, or a new one
+        out[i] = v->data;
+        if (!out[i] || out[i]->type != type || !gb_shape_equal(&out[i]->shape, &v->shape))
+            out[i] = gb_tensor_create(&node->graph->arena, type, &v->shape);
+        if (!out[i])
             return GB_ERR_NOMEM;
     }
     GB_TRY(node->op->eval(node, in, out));
@@ -35,10 +39,9 @@ fail:
     return err;
 }
 
-int evaluate_graph(gb_graph *graph, gb_tensor *const *in, const gb_node **failed)
+int evaluate_graph(gb_graph *graph, gb_tensor *const *in)
 {
     int err = 0;
-    *failed = NULL;
     for (size_t i = 0; i < graph->n_in; i++) {
         gb_value *v = graph->in[i];
         v->type = in[i]->type == GB_F64 ? GB_F32 : in[i]->type;
@@ -46,7 +49,6 @@ int evaluate_graph(gb_graph *graph, gb_tensor *const *in, const gb_node **failed
         v->data = in[i];
     }
     for (size_t i = 0; i < graph->n_node && !err; i++)
-        if ((err = evaluate_node(graph->node[i])) < 0)
-            *failed = graph->node[i];
+        err = evaluate_node(graph->node[i]);
     return err;
 }

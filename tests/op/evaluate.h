@@ -5,7 +5,7 @@
 #include "ir/ir.h"
 
 // Takes every input for a constant and evaluates node after node; afterwards each value has data.
-// Results are in double where a node's inputs are. *failed: the node that went wrong.
-int evaluate_graph(gb_graph *graph, gb_tensor *const *in, const gb_node **failed);
+// Results are in double where a node's inputs are.
+int evaluate_graph(gb_graph *graph, gb_tensor *const *in);
 
 #endif

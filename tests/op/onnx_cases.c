@@ -117,13 +117,21 @@ static bool all_supported(gb_graph *graph, bool old, char *why)
     return true;
 }
 
-void onnx_reason(const gb_node *node, char *why, size_t size)
+void onnx_reason(char *why, size_t size)
 {
-    const char *text = gb_last_error(), *named = gb_node_text(node);
-    const size_t length = strlen(named);
-    if (!strncmp(text, named, length))
-        text += length;
-    snprintf(why, size, "%s%s%s", node->type, *text == ':' ? "" : ": ", text);
+    // "context: Conv 'name': text" without the context and the name
+    const char *text = gb_last_error(), *end = strstr(text, "': ");
+    const char *name = end;
+    while (name && name > text && *--name != '\'')
+        ;
+    if (!name || name == text) {
+        snprintf(why, size, "%s", text);
+        return;
+    }
+    const char *type = name - 1;
+    while (type > text && type[-1] != ' ')
+        type--;
+    snprintf(why, size, "%.*s%s", (int)(name - 1 - type), type, end + 1);
 }
 
 static onnx_verdict run_data_set(onnx_case *c, const char *folder, onnx_run run, void *user,

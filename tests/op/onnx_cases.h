@@ -32,7 +32,7 @@ bool onnx_cases(const char *group, onnx_run run, void *user, onnx_counts *counts
 // Compares with ONNX's own tolerances: |got - want| <= 1e-7 + 1e-3 |want|.
 bool onnx_close(const gb_tensor *got, const gb_tensor *want, char *why, size_t size);
 
-// The part of gb_last_error() that does not name the node, behind the operator's name.
-void onnx_reason(const gb_node *node, char *why, size_t size);
+// gb_last_error() as a reason to be counted: the operator, but not the node's name.
+void onnx_reason(char *why, size_t size);
 
 #endif

@@ -1,0 +1,101 @@
+// The ONNX project's operator cases on the device, forward.
+#include "support/device.h"
+
+#include "op/onnx_session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int forward(gb_session *s, const onnx_case *c, gb_tensor **out, gb_arena *arena)
+{
+    int err = 0;
+    GB_TRY(gb_session_forward(s));
+    for (size_t i = 0; i < c->n_out; i++) {
+        const gb_io *io = gb_session_output(s, i);
+        out[i] = gb_tensor_create(arena, GB_F32, &io->shape);
+        if (!out[i])
+            return GB_ERR_NOMEM;
+        GB_TRY(gb_session_download(s, io, out[i]->data));
+    }
+fail:
+    return err;
+}
+
+static onnx_verdict run(void *user, onnx_case *c, char *why, size_t size)
+{
+    (void)user;
+    gb_arena arena = {0};
+    gb_session *s = NULL;
+    gb_tensor *out[ONNX_CASE_MAX];
+    onnx_verdict verdict = ONNX_PASS;
+    for (size_t i = 0; i < c->n_out; i++) {
+        if (c->want[i]->type != GB_F32) {
+            snprintf(why, size, "output of integers");
+            return ONNX_SKIP;
+        }
+    }
+    bool free_input[ONNX_CASE_MAX];
+    int err = onnx_session(&s, test_device(), c, NULL, free_input);
+    if (err < 0) {
+        onnx_reason(why, size);
+        return err == GB_ERR_UNSUPPORTED ? ONNX_SKIP : ONNX_FAIL;
+    }
+    err = forward(s, c, out, &arena);
+    if (err < 0) {
+        snprintf(why, size, "%s", gb_last_error());
+        verdict = ONNX_FAIL;
+    }
+    for (size_t i = 0; i < c->n_out && verdict == ONNX_PASS; i++)
+        if (!onnx_close(out[i], c->want[i], why, size))
+            verdict = ONNX_FAIL;
+    gb_session_free(s);
+    gb_arena_finish(&arena);
+    return verdict;
+}
+
+static void run_group(const char *group)
+{
+    onnx_counts counts;
+    test_device();
+    if (!onnx_cases(group, run, NULL, &counts)) {
+        print_message("no ONNX cases here; set GIBBON_ONNX_DATA to a folder with %s\n", group);
+        skip();
+    }
+    assert_true(counts.ran > 0 || getenv("GIBBON_ONNX_CASE"));
+    assert_int_equal(0, counts.failed);
+}
+
+static void node_cases(void **state)
+{
+    (void)state;
+    run_group("node");
+}
+
+static void simple_cases(void **state)
+{
+    (void)state;
+    run_group("simple");
+}
+
+static void pytorch_operators(void **state)
+{
+    (void)state;
+    run_group("pytorch-operator");
+}
+
+static void pytorch_converted(void **state)
+{
+    (void)state;
+    run_group("pytorch-converted");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(node_cases),
+        cmocka_unit_test(simple_cases),
+        cmocka_unit_test(pytorch_operators),
+        cmocka_unit_test(pytorch_converted),
+    };
+    return cmocka_run_group_tests(tests, test_device_open, test_device_close);
+}
