@@ -230,8 +230,8 @@ static void epilogue(vf v, int left, global float *y, int add, global const floa
 }
 
 // --- rows: reductions whose elements are neighbours (the host's half: src/op/rows.c) ---
-// A work-group takes a row on a GPU, its items every ROW_LANES-th element; one item takes `per` whole
-// rows, in vectors, on a CPU. ROW_SCRATCH goes at the top of the kernel.
+// A work-group takes a row on a GPU, its items every ROW_LANES-th element; an item takes `per`
+// whole rows, in vectors, on a CPU. ROW_SCRATCH goes at the top of the kernel.
 
 #ifdef GB_CPU
 #define ROW_LANES 1

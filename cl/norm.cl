@@ -1,7 +1,7 @@
 // Layer normalisation of rows and instance normalisation of images.
 
-// One row: mean and 1 / sqrt(var + eps) go to stats[2 row], [2 row + 1]; gamma and beta (or NULL) are
-// [columns]. Operands 0: y, 1: x, both contiguous along a row.
+// One row: mean and 1 / sqrt(var + eps) go to stats[2 row], [2 row + 1]; gamma and beta (or NULL)
+// are [columns]. Operands 0: y, 1: x, both contiguous along a row.
 kernel void layer_norm(global const int *table, int n_row, int count, int per, int columns,
                        global float *y, int y0, int ys, global const float *x, int x0, int xs,
                        global const float *gamma, int g0, global const float *beta, int b0,
@@ -83,7 +83,7 @@ static vf pixel_mean(global const float *x, int x_pitch, vf center, global const
     return total / pixels;
 }
 
-// One work-item: VW channels of one image of `pixels` rows. stats[image][0: mean, 1: rate][channel].
+// One work-item: VW channels of an image of `pixels` rows. stats[image][0: mean, 1: rate][channel].
 kernel void instance_norm(global float *y, int y0, int y_pitch, global const float *x, int x0,
                           int x_pitch, int pixels, int channels, global const float *gamma, int g0,
                           global const float *beta, int b0, float eps, global float *stats)

@@ -50,6 +50,12 @@ static vf nothing(int by)
     return (vf)(by == SUM ? 0.0f : by == PROD ? 1.0f : by == MAX ? -INFINITY : INFINITY);
 }
 
+// The commonest reductions are compiled on their own (-DBY=... -DTERM=...).
+#ifndef TERM
+#define BY by
+#define TERM term
+#endif
+
 enum { BLOCK = 64 }; // partial results of so many terms are joined first: rounding grows like a root
 
 // The reduced dimensions: r_outer rows (r_table) of r_inner elements, of which segment
@@ -62,6 +68,30 @@ enum { BLOCK = 64 }; // partial results of so many terms are joined first: round
     global const float *q, int q0, int qs, int qrs, global const float *r, int r0, int rs, \
     int rrs, int n_in, int by, int term, float scale, int add
 
+// Nothing to reduce: out = scale * term.
+kernel void fold_map(ARGUMENTS)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int row = s.r0; row < s.r1; row++) {
+        int4 at = nd_row(k_table, k_n, row);
+        global float *to = out + out0 + at.s0;
+        global const float *pr = p + p0 + at.s1;
+        global const float *qr = n_in > 1 ? q + q0 + at.s2 : p, *rr = n_in > 2 ? r + r0 + at.s3 : p;
+        vf vq = (vf)(0.0f), vr = (vf)(0.0f);
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            if (n_in > 1)
+                vq = nd_get(qr + i * qs, qs, n);
+            if (n_in > 2)
+                vr = nd_get(rr + i * rs, rs, n);
+            vf v = scale * term_of(TERM, nd_get(pr + i * ps, ps, n), vq, vr);
+            if (add)
+                v += nd_get(to + i * os, os, n);
+            nd_put(v, to + i * os, os, n);
+        }
+    }
+}
+
 kernel void fold_across(ARGUMENTS)
 {
     nd_range s = nd_item(inner, outer, chunk, rows);
@@ -70,22 +100,22 @@ kernel void fold_across(ARGUMENTS)
         int4 at = nd_row(k_table, k_n, row);
         for (int i = s.i0; i < s.i1; i += VW) {
             int n = s.i1 - i;
-            vf total = nothing(by);
+            vf total = nothing(BY);
             for (int j = 0; j < r_outer; j++) {
                 int4 to = at + nd_row(r_table, r_n, j);
                 global const float *pj = p + p0 + to.s1 + i * ps;
                 global const float *qj = n_in > 1 ? q + q0 + to.s2 + i * qs : p;
                 global const float *rj = n_in > 2 ? r + r0 + to.s3 + i * rs : p;
                 for (int k = k0; k < k1;) {
-                    vf part = nothing(by), vq = (vf)(0.0f), vr = (vf)(0.0f);
+                    vf part = nothing(BY), vq = (vf)(0.0f), vr = (vf)(0.0f);
                     for (int end = min(k + BLOCK, k1); k < end; k++) {
                         if (n_in > 1)
                             vq = nd_get(qj + k * qrs, qs, n);
                         if (n_in > 2)
                             vr = nd_get(rj + k * rrs, rs, n);
-                        part = join(by, part, term_of(term, nd_get(pj + k * prs, ps, n), vq, vr));
+                        part = join(BY, part, term_of(TERM, nd_get(pj + k * prs, ps, n), vq, vr));
                     }
-                    total = join(by, total, part);
+                    total = join(BY, total, part);
                 }
             }
             total *= scale;
@@ -104,31 +134,31 @@ kernel void fold_along(ARGUMENTS)
     for (int row = s.r0; row < s.r1; row++) {
         int4 at = nd_row(k_table, k_n, row);
         for (int i = s.i0; i < s.i1; i++) {
-            vf total = nothing(by), vq = (vf)(0.0f), vr = (vf)(0.0f);
+            vf total = nothing(BY), vq = (vf)(0.0f), vr = (vf)(0.0f);
             for (int j = 0; j < r_outer; j++) {
                 int4 to = at + nd_row(r_table, r_n, j);
                 global const float *pj = p + p0 + to.s1 + i * ps;
                 global const float *qj = n_in > 1 ? q + q0 + to.s2 + i * qs : p;
                 global const float *rj = n_in > 2 ? r + r0 + to.s3 + i * rs : p;
                 for (int k = k0; k < k1;) {
-                    vf part = nothing(by);
+                    vf part = nothing(BY);
                     for (int end = min(k + BLOCK * VW, k1); k < end; k += VW) {
                         int n = end - k;
                         if (n_in > 1)
                             vq = nd_get(qj + k * qrs, qrs, n);
                         if (n_in > 2)
                             vr = nd_get(rj + k * rrs, rrs, n);
-                        vf t = term_of(term, nd_get(pj + k * prs, prs, n), vq, vr);
-                        part = vfirst(n, join(by, part, t), part);
+                        vf t = term_of(TERM, nd_get(pj + k * prs, prs, n), vq, vr);
+                        part = vfirst(n, join(BY, part, t), part);
                     }
-                    total = join(by, total, part);
+                    total = join(BY, total, part);
                 }
             }
             float lane[VW];
             VSTORE(total, lane);
             total = (vf)(lane[0]);
             for (int l = 1; l < VW; l++)
-                total = join(by, total, (vf)(lane[l]));
+                total = join(BY, total, (vf)(lane[l]));
             total *= scale;
             global float *to = out + out0 + at.s0 + seg * out_seg + i * os;
             if (add)

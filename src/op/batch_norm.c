@@ -12,8 +12,8 @@ typedef struct gb_affine {
     int64_t repeat;
 } gb_affine;
 
-// Three channels make poor vectors. Where pixels follow each other without gaps, `repeat` of them are
-// taken together as one with more channels; the results are the same.
+// Three channels make poor vectors. Where pixels follow each other without gaps, `repeat` of them
+// are taken together as one with more channels; the results are the same.
 static int64_t find_repeat(const gb_value *x, const gb_value *y)
 {
     gb_pixels px, py;

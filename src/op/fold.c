@@ -31,7 +31,14 @@ static void record(gb_emit *e, const gb_nests *nests, const gb_fold *fold, const
     const gb_nd *kept = &nests->kept, *reduced = &nests->reduced;
     const gb_view none = {0};
     int64_t seg_size = (reduced->size[0] + segments - 1) / segments;
-    gb_emit_launch(e, "reduce", folds_along(nests, n_in) ? "fold_along" : "fold_across", "%s", "");
+    const char *kernel = gb_nd_count(reduced) == 1 ? "fold_map"
+                         : folds_along(nests, n_in) ? "fold_along" : "fold_across";
+    bool common = fold->by == GB_FOLD_SUM &&
+                  (fold->term == GB_TERM_P || fold->term == GB_TERM_MUL);
+    if (common)
+        gb_emit_launch(e, "reduce", kernel, "-DBY=%d -DTERM=%d", fold->by, fold->term);
+    else
+        gb_emit_launch(e, "reduce", kernel, "%s", "");
     gb_put_nd(e, kept, 1);
     gb_put_split(e, kept->size[0], gb_nd_outer(kept), segments,
                  (gb_nd_count(reduced) + segments - 1) / segments);
