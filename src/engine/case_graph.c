@@ -259,6 +259,20 @@ static int add_word(gb_value **out, gb_graph *g, const char *word, int part, int
     return boolean ? add_booleans(out, g, &shape) : add_variable(out, g, &shape, mark, form);
 }
 
+// A block of DenseNet: each layer reads all before it, joined along axis 1.
+static int add_dense(gb_value **v, gb_graph *g)
+{
+    const gb_attr axis = {.name = "axis", .kind = GB_ATTR_INT, .i = 1};
+    gb_value *layer[3] = {*v}, *joined;
+    int err = 0;
+    GB_TRY(add_node(&layer[1], g, "LeakyRelu", 1, layer, 0, NULL));
+    GB_TRY(add_node(&joined, g, "Concat", 2, layer, 1, &axis));
+    GB_TRY(add_node(&layer[2], g, "Tanh", 1, &joined, 0, NULL));
+    GB_TRY(add_node(v, g, "Concat", 3, layer, 1, &axis));
+fail:
+    return err;
+}
+
 // One more node behind *v.
 static int add_then(gb_value **v, gb_graph *g, const char *word, gb_case_form form)
 {
@@ -291,6 +305,8 @@ static int add_then(gb_value **v, gb_graph *g, const char *word, gb_case_form fo
             GB_TRY(add_constant(&in[i], g, &shape, i == 4 ? '+' : 'x', i, 5));
         return add_node(v, g, "BatchNormalization", 5, in, 0, NULL);
     }
+    if (!strcmp(word, "Dense"))
+        return add_dense(v, g);
     if (!strcmp(word, "Relu6")) {
         const gb_attr attr[2] = {{.name = "min", .kind = GB_ATTR_FLOAT, .f = 0},
                                  {.name = "max", .kind = GB_ATTR_FLOAT, .f = 6}};
