@@ -134,6 +134,8 @@ typedef struct gb_attack_config {
     int targeted;       /* labels are the classes to reach instead of those to leave */
     int early_stop;     /* an image rests at its first success; else all steps are taken */
     int keep_best;      /* return the iterate with success, then the best loss; else the last one */
+    int eight_bit;      /* with early_stop: an image whose first success is lost in rounding to 8 bits
+                           inside the ball takes all its steps after all */
     uint64_t seed;      /* same seed, same result for an image, whatever batch it is in */
 } gb_attack_config;
 

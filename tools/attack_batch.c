@@ -158,7 +158,7 @@ static int save(attack_task *t, size_t r)
     gb_image before = {0}, after = {0}, read = {0};
     float *pixels = t->attacked + r * t->p.pixels;
     int err = 0;
-    const char *path = image->output ? image->output : free_name(t, image);
+    const char *path = free_name(t, image);
     if (!path)
         return GB_ERR_NOMEM;
     GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
@@ -210,11 +210,9 @@ fail:
     return err;
 }
 
-// Saves and judges the first `rows` rows. Those whose success was lost in rounding to 8 bits move to
-// the front, *again of them; the others get their panel.
-static int conclude(attack_task *t, size_t rows, size_t *again)
+// Saves and judges the first `rows` rows, and draws their panels.
+static int conclude(attack_task *t, size_t rows)
 {
-    size_t lost = 0;
     int err = 0;
     for (size_t r = 0; r < rows; r++)
         GB_TRY(save(t, r));
@@ -225,13 +223,8 @@ static int conclude(attack_task *t, size_t rows, size_t *again)
         bool fooled = t->target >= 0 ? image->adversarial.index == t->target
                                      : image->adversarial.index != image->label;
         image->success = image->verified && fooled;
-        if (again && image->broken && !image->success)
-            move_row(t, lost++, r);
-        else
-            GB_TRY(draw(t, r));
+        GB_TRY(draw(t, r));
     }
-    if (again)
-        *again = lost;
 fail:
     return err;
 }
@@ -253,10 +246,10 @@ static int on_progress(void *user, size_t done, size_t total, int step, int step
 }
 
 // Attacks the first *rows rows; those that are finished move to the front, *rows of them.
-static int attack_rows(attack_task *t, size_t *rows, const gb_progress *listener, bool patient)
+static int attack_rows(attack_task *t, size_t *rows, const gb_progress *listener)
 {
     gb_attack_job job = {.n = *rows, .images = t->clean, .labels = t->goal, .names = t->name,
-                         .progress = listener, .no_early_stop = patient};
+                         .progress = listener};
     double start = cli_seconds();
     size_t kept = 0;
     int err = gb_attack_run(t->attack, t->attacked, t->result, &job);
@@ -271,7 +264,7 @@ static int attack_rows(attack_task *t, size_t *rows, const gb_progress *listener
         image->broken = result->success;
         image->iterations = result->iterations;
         image->zero_gradients = result->zero_gradients;
-        image->seconds += each;
+        image->seconds = each;
         move_row(t, kept++, r);
     }
     *rows = kept;
@@ -281,20 +274,12 @@ static int attack_rows(attack_task *t, size_t *rows, const gb_progress *listener
 // One batch: pictures [first, first + count).
 static int attack_batch(attack_task *t, size_t first, size_t count, const gb_progress *listener)
 {
-    bool early = gb_attack_get_config(t->attack)->early_stop;
-    size_t rows = 0, lost = 0;
+    size_t rows = 0;
     int err = 0;
     GB_TRY(load(t, first, count, &rows));
-    int stopped = attack_rows(t, &rows, listener, false);
+    int stopped = attack_rows(t, &rows, listener);
     GB_TRY(stopped == GB_ERR_CANCELLED ? 0 : stopped);
-    GB_TRY(conclude(t, rows, early && !stopped ? &lost : NULL));
-    if (!lost)
-        return stopped;
-    // The first success is often a narrow one; all steps lead further in than rounding leads out.
-    rows = lost;
-    stopped = attack_rows(t, &rows, listener, true);
-    GB_TRY(stopped == GB_ERR_CANCELLED ? 0 : stopped);
-    GB_TRY(conclude(t, rows, NULL));
+    GB_TRY(conclude(t, rows));
     return stopped;
 fail:
     return err;

@@ -153,7 +153,7 @@ static int execute(task *t)
     const gb_session_stats *stats = gb_session_get_stats(t->session);
     double flops = stats->flops_forward + stats->flops_backward;
     GB_TRY(gb_steps_create(&t->steps, t->session, &config));
-    GB_TRY(gb_steps_load(t->steps, t->images, t->labels, t->ids, (size_t)t->batch));
+    GB_TRY(gb_steps_load(t->steps, t->images, t->labels, t->ids, NULL));
     GB_TRY(gb_steps_start(t->steps, 0));
     GB_TRY(measure(t, "gradient", gradient, flops, start));
     start = cli_seconds();

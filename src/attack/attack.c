@@ -14,9 +14,10 @@ struct gb_attack {
     gb_session *session;
     gb_steps *steps;
     size_t batch, pixels;
-    float *images;         // (batch, pixels)
+    float *x0, *images;    // (batch, pixels): the originals; what is attacked, and what came of it
     int32_t *labels;       // [batch]
     uint32_t *ids;         // [batch]
+    bool *active;          // [batch]
     gb_image_state *state; // [batch]
 };
 
@@ -36,9 +37,11 @@ void gb_attack_free(gb_attack *a)
         return;
     gb_steps_free(a->steps);
     gb_session_free(a->session);
+    free(a->x0);
     free(a->images);
     free(a->labels);
     free(a->ids);
+    free(a->active);
     free(a->state);
     free(a);
 }
@@ -78,11 +81,13 @@ int gb_attack_create(gb_attack **out, gb_device *dev, const gb_graph *model,
     GB_TRY(err);
     a->batch = (size_t)gb_session_batch(a->session);
     a->pixels = (size_t)gb_session_pixels(a->session);
+    a->x0 = calloc(a->batch * a->pixels, sizeof *a->x0);
     a->images = calloc(a->batch * a->pixels, sizeof *a->images);
     a->labels = calloc(a->batch, sizeof *a->labels);
     a->ids = calloc(a->batch, sizeof *a->ids);
+    a->active = calloc(a->batch, sizeof *a->active);
     a->state = calloc(a->batch, sizeof *a->state);
-    if (!a->images || !a->labels || !a->ids || !a->state) {
+    if (!a->x0 || !a->images || !a->labels || !a->ids || !a->active || !a->state) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for a batch of %zu images", a->batch);
         goto fail;
     }
@@ -133,20 +138,20 @@ static int check_job(const gb_attack *a, const gb_attack_job *job)
     return 0;
 }
 
-// Images [first, first + count) of the job, the last one repeated where the batch has more room.
-static int load(gb_attack *a, const gb_attack_job *job, size_t first, size_t count)
+// Images [first, first + count) of the job; the last one is repeated where the batch has more room.
+static void take(gb_attack *a, const gb_attack_job *job, size_t first, size_t count)
 {
     for (size_t i = 0; i < a->batch; i++) {
         size_t from = first + (i < count ? i : count - 1);
         const float *image = job->images + from * a->pixels;
-        memcpy(a->images + i * a->pixels, image, a->pixels * sizeof *image);
+        memcpy(a->x0 + i * a->pixels, image, a->pixels * sizeof *image);
         a->labels[i] = job->labels[from];
         a->ids[i] = job->ids ? job->ids[from] : gb_image_id(image, a->pixels);
+        a->active[i] = i < count;
     }
-    return gb_steps_load(a->steps, a->images, a->labels, a->ids, count);
 }
 
-// Hands out what is finished: everything, or after a cancellation the images that have stopped.
+// Hands out what is finished: all active images, or after a cancellation those that have stopped.
 static int store(gb_attack *a, float *adversarial, gb_attack_result *result,
                  const gb_attack_job *job, size_t first, size_t count, bool all)
 {
@@ -155,20 +160,17 @@ static int store(gb_attack *a, float *adversarial, gb_attack_result *result,
     GB_TRY(gb_steps_result(a->steps, a->images, a->state));
     for (size_t i = count; i-- > 0;) {
         const gb_image_state *s = &a->state[i];
-        const float *x0 = job->images + (first + i) * a->pixels, *x = a->images + i * a->pixels;
-        gb_attack_result r = {.done = all || s->frozen, .label = job->labels[first + i],
-                              .success = s->success,
-                              .predicted = s->predicted, .iterations = s->steps,
-                              .zero_gradients = s->zero,
+        const float *x = a->images + i * a->pixels;
+        gb_attack_result r = {.done = all || s->frozen, .label = a->labels[i],
+                              .success = s->success, .predicted = s->predicted,
+                              .iterations = s->steps, .zero_gradients = s->zero,
                               .loss = a->config.targeted ? -s->best : s->best};
-        if (s->bad)
-            bad = i;
-        if (s->bad || !r.done)
+        bad = s->bad ? i : bad;
+        if (s->bad || !r.done || !a->active[i])
             continue;
-        gb_distance(&r.linf, &r.l2, x, x0, a->pixels);
+        gb_distance(&r.linf, &r.l2, x, a->x0 + i * a->pixels, a->pixels);
         memcpy(adversarial + (first + i) * a->pixels, x, a->pixels * sizeof *x);
-        if (result)
-            result[first + i] = r;
+        result[first + i] = r;
     }
     if (bad < count)
         return fail_image(GB_ERR_NUMERIC, job, first + bad,
@@ -177,26 +179,85 @@ fail:
     return err;
 }
 
+// Keeps those images active whose success is lost when a->images, as stored, are rounded to 8 bits.
+static int find_lost(gb_attack *a, const gb_attack_result *result, size_t count, size_t *lost)
+{
+    int err = 0;
+    size_t classes = (size_t)gb_session_classes(a->session);
+    float *logits = malloc(count * classes * sizeof *logits);
+    uint8_t *pixels = malloc(a->pixels);
+    *lost = 0;
+    if (!logits || !pixels) {
+        err = gb_fail(GB_ERR_NOMEM, "out of memory for a batch of %zu images", count);
+        goto fail;
+    }
+    for (size_t i = 0; i < count; i++) {
+        float *x = a->images + i * a->pixels;
+        for (size_t k = 0; k < a->pixels; k++)
+            pixels[k] = (uint8_t)(a->x0[i * a->pixels + k] * 255.0f + 0.5f);
+        GB_TRY(gb_quantize(pixels, x, pixels, a->pixels, a->config.norm, a->config.eps));
+        for (size_t k = 0; k < a->pixels; k++)
+            x[k] = (float)pixels[k] / 255.0f;
+    }
+    GB_TRY(gb_session_logits(a->session, logits, a->images, count));
+    for (size_t i = 0; i < count; i++) {
+        bool is_label = gb_argmax(logits + i * classes, classes) == a->labels[i];
+        a->active[i] = result[i].success && is_label != !!a->config.targeted;
+        *lost += a->active[i];
+    }
+fail:
+    free(logits);
+    free(pixels);
+    return err;
+}
+
+static int run_pass(gb_attack *a, float *adversarial, gb_attack_result *result,
+                    const gb_attack_job *job, size_t first, size_t count, bool early_stop)
+{
+    int err = 0, ended;
+    GB_TRY(gb_steps_early_stop(a->steps, early_stop));
+    GB_TRY(gb_steps_load(a->steps, a->x0, a->labels, a->ids, a->active));
+    ended = a->method->run(a->steps);
+    if (ended < 0 && ended != GB_ERR_CANCELLED)
+        return ended;
+    GB_TRY(store(a, adversarial, result, job, first, count, ended >= 0));
+    return ended < 0 ? gb_fail(ended, "cancelled") : 0;
+fail:
+    return err;
+}
+
+static int run_batch(gb_attack *a, float *adversarial, gb_attack_result *result,
+                     const gb_attack_job *job, size_t first, size_t count)
+{
+    bool early = a->config.early_stop;
+    size_t lost = 0;
+    int err = 0;
+    take(a, job, first, count);
+    GB_TRY(run_pass(a, adversarial, result, job, first, count, early));
+    if (early && a->config.eight_bit)
+        GB_TRY(find_lost(a, result + first, count, &lost));
+    if (lost) // the same walk again, but to its end: deeper in the wrong class
+        GB_TRY(run_pass(a, adversarial, result, job, first, count, false));
+fail:
+    return err;
+}
+
 int gb_attack_run(gb_attack *a, float *adversarial, gb_attack_result *result,
                   const gb_attack_job *job)
 {
     int err = 0;
-    if (result)
-        memset(result, 0, job->n * sizeof *result);
+    gb_attack_result *all = calloc(job->n ? job->n : 1, sizeof *all);
+    if (!all)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for the results of %zu images", job->n);
     GB_TRY(check_job(a, job));
-    for (size_t first = 0; first < job->n; first += a->batch) {
+    for (size_t first = 0; first < job->n && err >= 0; first += a->batch) {
         size_t count = job->n - first < a->batch ? job->n - first : a->batch;
         gb_steps_tell(a->steps, job->progress, first, job->n);
-        GB_TRY(load(a, job, first, count));
-        GB_TRY(gb_steps_stop_early(a->steps, a->config.early_stop && !job->no_early_stop));
-        err = a->method->run(a->steps);
-        if (err < 0 && err != GB_ERR_CANCELLED)
-            goto fail;
-        bool cancelled = err == GB_ERR_CANCELLED;
-        GB_TRY(store(a, adversarial, result, job, first, count, !cancelled));
-        if (cancelled)
-            return gb_fail(GB_ERR_CANCELLED, "cancelled");
+        err = run_batch(a, adversarial, all, job, first, count);
     }
 fail:
+    if (result)
+        memcpy(result, all, job->n * sizeof *all);
+    free(all);
     return err;
 }

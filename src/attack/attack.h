@@ -74,7 +74,6 @@ typedef struct gb_attack_job {
     const uint32_t *ids;      // keys of the random numbers; NULL: gb_image_id of the pixels
     const char *const *names; // for messages; NULL: "image 3"
     const gb_progress *progress; // may be NULL
-    bool no_early_stop; // in this run, whatever the configuration says
 } gb_attack_job;
 
 // adversarial: n images, may be job->images itself; result: n, or NULL. On GB_ERR_CANCELLED the

@@ -32,6 +32,8 @@ static const gb_param params[] = {
      .help = "an image rests at its first success"},
     {.name = "keep-best", .kind = GB_PARAM_FLAG, .offset = FIELD(keep_best),
      .help = "return the best iterate (success, then loss) instead of the last"},
+    {.name = "eight-bit", .kind = GB_PARAM_FLAG, .offset = FIELD(eight_bit),
+     .help = "do not stop early at a success that rounding to 8 bits would undo"},
 };
 
 const gb_param *gb_param_all(size_t *count)

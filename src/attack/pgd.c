@@ -46,7 +46,7 @@ static int check_fgsm(const gb_attack_config *config)
 static const char *const fgsm_params[] = {"norm", "eps", "loss", NULL};
 static const char *const pgd_params[] = {"norm",     "eps",          "step-size", "steps",
                                          "restarts", "random-start", "loss",      "early-stop",
-                                         "keep-best", NULL};
+                                         "keep-best", "eight-bit", NULL};
 
 const gb_method gb_method_fgsm = {
     .name = "fgsm",
@@ -64,7 +64,8 @@ const gb_method gb_method_pgd = {
     .title = "projected gradient descent: many small steps, projected onto the ball",
     .params = pgd_params,
     .defaults = {.norm = GB_NORM_LINF, .loss = GB_LOSS_CE, .eps = NAN, .step_size = NAN, .steps = 10,
-                 .restarts = 1, .random_start = 1, .early_stop = 1, .keep_best = 1},
+                 .restarts = 1, .random_start = 1, .early_stop = 1, .keep_best = 1,
+                 .eight_bit = 1},
     .step_factor = 2.5f,
     .check = check_pgd,
     .run = run,

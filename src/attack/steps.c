@@ -87,8 +87,7 @@ static void put_seed(args *a, const gb_steps *s)
     put(a, sizeof high, &high);
 }
 
-// Positions of the arguments that change from launch to launch.
-enum { START_RESTART = 4, PLACE_RESTART = 5, JUDGE_EARLY_STOP = 6 };
+enum { START_RESTART = 4, PLACE_RESTART = 5, JUDGE_EARLY_STOP = 6 }; // arguments that change
 
 static int make_starts(gb_steps *s)
 {
@@ -225,8 +224,7 @@ static int check_session(gb_steps *s)
         same = same && in->view.stride[i] == grad->view.stride[i];
     if (!same)
         return gb_fail(GB_ERR_UNSUPPORTED, "the session's input, gradient or logits are not dense");
-    bool last = in->shape.rank > 2 && in->view.stride[1] == 1;
-    s->channels = last ? (size_t)in->shape.dim[1] : 1;
+    s->channels = in->shape.rank > 2 && in->view.stride[1] == 1 ? (size_t)in->shape.dim[1] : 1;
     return 0;
 }
 
@@ -282,13 +280,13 @@ void gb_steps_free(gb_steps *s)
 }
 
 int gb_steps_load(gb_steps *s, const float *images, const int32_t *labels, const uint32_t *ids,
-                  size_t count)
+                  const bool *active)
 {
     int err = 0;
     const gb_io *in = gb_session_input(s->session, 0);
     size_t bytes = s->batch * s->pixels * sizeof(float);
     for (size_t i = 0; i < s->batch; i++)
-        s->host[i] = (gb_image_state){.frozen = i >= count, .best = -INFINITY};
+        s->host[i] = (gb_image_state){.frozen = active && !active[i], .best = -INFINITY};
     GB_TRY(gb_session_upload(s->session, in, images));
     GB_TRY(gb_buf_copy(s->x0, 0, in->buf, 0, bytes));
     GB_TRY(gb_buf_copy(s->best, 0, in->buf, 0, bytes));
@@ -301,6 +299,12 @@ fail:
     return err;
 }
 
+int gb_steps_early_stop(gb_steps *s, bool on)
+{
+    int value = on;
+    return gb_kernel_arg(s->kernel[JUDGE], JUDGE_EARLY_STOP, sizeof value, &value);
+}
+
 int gb_steps_result(gb_steps *s, float *images, gb_image_state *state)
 {
     int err = 0;
@@ -311,12 +315,6 @@ int gb_steps_result(gb_steps *s, float *images, gb_image_state *state)
     GB_TRY(gb_buf_read(s->state, 0, state, s->batch * sizeof *state));
 fail:
     return err;
-}
-
-int gb_steps_stop_early(gb_steps *s, bool on)
-{
-    int value = on;
-    return gb_kernel_arg(s->kernel[JUDGE], JUDGE_EARLY_STOP, sizeof value, &value);
 }
 
 void gb_steps_tell(gb_steps *s, const gb_progress *progress, size_t done, size_t total)
@@ -346,11 +344,8 @@ fail:
 
 static int judge(gb_steps *s)
 {
-    int err = 0;
-    GB_TRY(gb_kernel_run(s->kernel[JUDGE]));
-    GB_TRY(gb_kernel_run(s->kernel[KEEP]));
-fail:
-    return err;
+    int err = gb_kernel_run(s->kernel[JUDGE]);
+    return err < 0 ? err : gb_kernel_run(s->kernel[KEEP]);
 }
 
 int gb_steps_forward(gb_steps *s)

@@ -26,14 +26,14 @@ int gb_steps_create(gb_steps **out, gb_session *session, const gb_attack_config 
 void gb_steps_free(gb_steps *steps);
 const gb_attack_config *gb_steps_config(const gb_steps *steps);
 
-// The next batch: images (batch,C,H,W), labels and ids (batch); images from `count` on are padding.
+// The next batch: images (batch,C,H,W), labels, ids and whether to attack that image (batch); NULL
+// active: all of them.
 int gb_steps_load(gb_steps *steps, const float *images, const int32_t *labels, const uint32_t *ids,
-                  size_t count);
+                  const bool *active);
+// Whether images rest at their first success; as the configuration says until this is called.
+int gb_steps_early_stop(gb_steps *steps, bool on);
 // The kept iterates and what became of them; arrays of the whole batch.
 int gb_steps_result(gb_steps *steps, float *images, gb_image_state *state);
-
-// Whether images rest at their first success; as the configuration says until this is called.
-int gb_steps_stop_early(gb_steps *steps, bool on);
 
 // How far the job is, for gb_steps_sync to tell; NULL progress: nobody listens.
 void gb_steps_tell(gb_steps *steps, const gb_progress *progress, size_t done, size_t total);

@@ -175,6 +175,7 @@ static json_t *summary_json(const gb_report *report)
     gb_report_summarize(&s, report);
     put_int(&o, "images", (json_int_t)s.images);
     put_int(&o, "failed", (json_int_t)s.failed);
+    put_int(&o, "labelled", (json_int_t)s.labelled);
     put_int(&o, "correct", (json_int_t)s.correct);
     put_int(&o, "success", (json_int_t)s.success);
     put_int(&o, "success_before_rounding", (json_int_t)s.broken);

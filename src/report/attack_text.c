@@ -92,7 +92,8 @@ void gb_report_summary_text(FILE *out, const gb_report *report)
         fprintf(out, " (%zu before rounding to 8 bits)", s.broken);
     if (s.failed)
         fprintf(out, "; %zu failed", s.failed);
-    fprintf(out, "; %zu were classified correctly before", s.correct);
+    if (s.labelled)
+        fprintf(out, "; %zu of %zu were classified correctly before", s.correct, s.labelled);
     fprintf(out, "; %.2f s\n", s.seconds);
     if (s.success)
         fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,

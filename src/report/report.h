@@ -42,7 +42,8 @@ typedef struct gb_report {
 } gb_report;
 
 typedef struct gb_report_summary {
-    size_t images, failed, correct, success, broken, zero_gradient; // correct: clean is the label
+    size_t images, failed, success, broken, zero_gradient;
+    size_t labelled, correct; // true class known; of those, clean pictures classified as it
     double mean_iterations, mean_linf, mean_l2, seconds; // means over successes, 0 without
 } gb_report_summary;
 void gb_report_summarize(gb_report_summary *out, const gb_report *report);

@@ -12,7 +12,9 @@ void gb_report_summarize(gb_report_summary *out, const gb_report *report)
             out->failed++;
             continue;
         }
-        out->correct += image->clean.index == image->label;
+        bool labelled = !image->label_source || strcmp(image->label_source, "prediction") != 0;
+        out->labelled += labelled;
+        out->correct += labelled && image->clean.index == image->label;
         out->broken += image->broken;
         out->zero_gradient += image->zero_gradients > 0;
         if (!image->success)

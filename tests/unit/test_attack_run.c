@@ -1,6 +1,8 @@
 // Runs of attacks: when they end, what they report, what they refuse.
 #include "attack_toy.h"
 
+#include "attack/quantize.h"
+
 static void test_early_stop_ends(void **state)
 {
     gb_attack_config c;
@@ -16,6 +18,57 @@ static void test_early_stop_ends(void **state)
     for (int n = 0; n < MAX; n++)
         assert_true(r[n].success && r[n].iterations < 60);
     assert_true(n_gradients < 100); // looked at every 16 steps at the latest
+}
+
+// Images whose first success does not survive rounding take all their steps; the others stay as they
+// were.
+static void test_eight_bit(void **state)
+{
+    gb_attack_config c;
+    float plain[MAX * D], full[MAX * D], adv[MAX * D], grid[MAX * D], logits[MAX * K];
+    gb_attack_result r[MAX], rounded[MAX];
+    int lost = 0, kept = 0;
+    (void)state;
+    for (int i = 0; i < MAX * D; i++)
+        grid[i] = floorf(images[i] * 255 + 0.5f) / 255;
+    for (int norm = 0; norm < 2; norm++) {
+        assert_ok(gb_attack_default(&c, "pgd"));
+        c.norm = norm ? GB_NORM_L2 : GB_NORM_LINF;
+        c.eps = norm ? 0.15f : 0.02f;
+        c.step_size = c.eps / 40;
+        c.steps = 80;
+        for (int mode = 0; mode < 3; mode++) {
+            c.early_stop = mode != 1;
+            c.eight_bit = mode == 2;
+            gb_attack *attack = make(&c, 3);
+            float *out = mode == 0 ? plain : mode == 1 ? full : adv;
+            memcpy(out, grid, sizeof grid);
+            const gb_attack_job job = {.n = MAX, .images = out, .labels = labels}; // in place
+            assert_ok(gb_attack_run(attack, out, mode == 2 ? rounded : r, &job));
+            if (mode == 2) {
+                for (int n = 0; n < MAX; n++) {
+                    uint8_t original[D], saved[D];
+                    float x[D];
+                    for (int i = 0; i < D; i++)
+                        original[i] = (uint8_t)(grid[n * D + i] * 255 + 0.5f);
+                    assert_ok(gb_quantize(saved, plain + n * D, original, D, c.norm, c.eps));
+                    for (int i = 0; i < D; i++)
+                        x[i] = (float)saved[i] / 255.0f;
+                    assert_ok(gb_session_logits(gb_attack_session(attack), logits, x, 1));
+                    bool holds = gb_argmax(logits, K) != labels[n];
+                    const float *want = rounded[n].success && !holds ? full : plain;
+                    assert_memory_equal(want + n * D, adv + n * D, sizeof x);
+                    double linf, l2;
+                    gb_distance(&linf, &l2, adv + n * D, grid + n * D, D);
+                    assert_true(linf == rounded[n].linf && l2 == rounded[n].l2);
+                    lost += rounded[n].success && !holds;
+                    kept += rounded[n].success && holds;
+                }
+            }
+            gb_attack_free(attack);
+        }
+    }
+    assert_true(lost > 0 && kept > 0); // both kinds were there
 }
 
 static void test_zero_gradient(void **state)
@@ -130,7 +183,8 @@ static void test_smaller_batch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_early_stop_ends), cmocka_unit_test(test_zero_gradient),
+        cmocka_unit_test(test_early_stop_ends), cmocka_unit_test(test_eight_bit),
+        cmocka_unit_test(test_zero_gradient),
         cmocka_unit_test(test_nan),             cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_smaller_batch),
     };

@@ -106,6 +106,7 @@ static void compare(const gb_attack_config *config, const char *what)
     gb_attack_result r[MAX], naive;
     gb_attack_config resolved = *config;
     int goal[MAX];
+    assert_false(config->eight_bit && config->early_stop); // that is test_attack_run's
     assert_ok(gb_attack_resolve(&resolved));
     for (int n = 0; n < MAX; n++)
         goal[n] = config->targeted ? (labels[n] + 2) % K : labels[n];
@@ -146,6 +147,7 @@ static void test_walks(void **state)
         c.restarts = c.random_start ? 3 : 1;
         c.eps = (mode & 32 ? 1 : 0.1f) * (mode & 1 ? 0.5f : 0.05f); // some images break, some do not
         c.steps = 4;
+        c.eight_bit = 0;
         c.seed = 0x123456789abcdef0u + (unsigned)mode;
         snprintf(what, sizeof what, "%s%s%s%s%s eps %g", mode & 1 ? "l2" : "linf",
                  mode & 2 ? " targeted" : "", mode & 4 ? " random" : "", mode & 8 ? " early" : "",

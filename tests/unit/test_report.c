@@ -92,6 +92,7 @@ static void test_json(void **state)
         {"images.2.success", "false"},
         {"summary.images", "3"},
         {"summary.failed", "1"},
+        {"summary.labelled", "1"},
         {"summary.correct", "1"},
         {"summary.success", "1"},
         {"summary.success_before_rounding", "2"},
@@ -138,6 +139,7 @@ static void test_text(void **state)
         "3 iterations, 0.25 s", "out/panda.png", "from the model's own prediction",
         "lost in rounding to 8 bits", "zero everywhere in 7", "No such file",
         "1 of 3 images fooled the model as saved (2 before rounding", "1 failed",
+        "1 of 1 were classified correctly",
     };
     for (size_t i = 0; i < GB_COUNT(want); i++) {
         if (!strstr(text, want[i]))
