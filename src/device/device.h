@@ -39,7 +39,8 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
 
 // Opens a device: context, in-order queue, program cache. For users and tests:
 // $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G); lowers info.memory
-// $GIBBON_KERNEL_FORM   cpu or gpu: the form of kernels to run, whatever the device (info.type)
+// $GIBBON_KERNEL_FORM   gpu, cpu4, cpu8 or cpu16: the form of kernels to run, whatever the device
+//                       (info.type and info.vector_width)
 // $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; on by
 //                       default, but for drivers that do so themselves
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);

@@ -26,22 +26,27 @@ static int apply_memory_limit(gb_device_info *info)
     return 0;
 }
 
-// $GIBBON_KERNEL_FORM: runs the GPU form of the kernels on a CPU device, or the other way round.
+// $GIBBON_KERNEL_FORM: runs the GPU form of the kernels on a CPU device, or the other way round, or
+// the CPU form with vectors of another width.
 static int apply_kernel_form(gb_device_info *info)
 {
     const char *text = getenv("GIBBON_KERNEL_FORM");
     if (!text || !*text)
         return 0;
-    if (!strcmp(text, "gpu")) {
-        info->type = GB_DEVICE_GPU;
-        info->vector_width = 1;
-    } else if (!strcmp(text, "cpu")) {
-        info->type = GB_DEVICE_CPU;
-        info->vector_width = info->vector_width < 4 ? 4 : info->vector_width;
-    } else {
-        return gb_fail(GB_ERR_ARG, "GIBBON_KERNEL_FORM '%s' is neither cpu nor gpu", text);
+    static const struct {
+        const char *name;
+        gb_device_type type;
+        int vector_width;
+    } forms[] = {{"gpu", GB_DEVICE_GPU, 1}, {"cpu4", GB_DEVICE_CPU, 4},
+                 {"cpu8", GB_DEVICE_CPU, 8}, {"cpu16", GB_DEVICE_CPU, 16}};
+    for (size_t i = 0; i < GB_COUNT(forms); i++) {
+        if (!strcmp(text, forms[i].name)) {
+            info->type = forms[i].type;
+            info->vector_width = forms[i].vector_width;
+            return 0;
+        }
     }
-    return 0;
+    return gb_fail(GB_ERR_ARG, "GIBBON_KERNEL_FORM '%s' is not gpu, cpu4, cpu8 or cpu16", text);
 }
 
 // PoCL and NVIDIA keep compiled kernels themselves (asking PoCL for a binary even compiles a second

@@ -1,5 +1,6 @@
 // The table of cases on the device: one test a case, in every form that the case has.
-// $GIBBON_TEST_SMALL leaves the forms out, for simulated devices.
+// Usage: test_ops [PATTERN [SKIP-PATTERN]], of a case's text ("Conv*"). $GIBBON_TEST_SMALL keeps to
+// the plain form, for simulated devices.
 #include "support/device.h"
 
 #include "engine/selftest.h"
@@ -17,8 +18,12 @@ static void test_case(void **state)
             fail_msg("%s", gb_last_error());
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    if (argc > 2)
+        cmocka_set_skip_filter(argv[2]);
     struct CMUnitTest *tests = calloc(gb_case_count, sizeof *tests);
     char (*name)[200] = calloc(gb_case_count, sizeof *name);
     if (!tests || !name)

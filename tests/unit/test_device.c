@@ -298,6 +298,11 @@ static void test_kernel_form(void **state)
     assert_int_equal(GB_DEVICE_GPU, gb_device_get_info(dev)->type);
     assert_int_equal(1, gb_device_get_info(dev)->vector_width);
     gb_device_close(dev);
+    setenv("GIBBON_KERNEL_FORM", "cpu8", 1);
+    dev = open_again();
+    assert_int_equal(GB_DEVICE_CPU, gb_device_get_info(dev)->type);
+    assert_int_equal(8, gb_device_get_info(dev)->vector_width);
+    gb_device_close(dev);
     setenv("GIBBON_KERNEL_FORM", "tpu", 1);
     assert_err(GB_ERR_ARG, gb_device_open(&dev, getenv("GIBBON_TEST_DEVICE"), NULL));
     unsetenv("GIBBON_KERNEL_FORM");
