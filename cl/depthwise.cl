@@ -1,5 +1,5 @@
 // Depthwise convolution, forward and (with the transposed table) to data: one work-item computes PX
-// points, all channels, 32 at a time.  w[tap][w_pitch], rows[tap * points + point].
+// points and every get_global_size(0)-th 32 channels.  w[tap][w_pitch], rows[tap * points + point].
 #define NV (32 / VW)
 
 kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x_image,
@@ -11,7 +11,7 @@ kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x
                       int act, float lo, float hi, float slope, global uint *act_mask,
                       global const uint *mask, float mask_slope)
 {
-    int m0 = get_global_id(0) * PX, words = (channels + 31) / 32;
+    int m0 = get_global_id(1) * PX, words = (channels + 31) / 32;
     x += x0;
     int image[PX], point[PX];
 #pragma unroll
@@ -20,7 +20,7 @@ kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x
         image[i] = m / points;
         point[i] = m - image[i] * points;
     }
-    for (int c0 = 0; c0 < channels; c0 += 32) {
+    for (int c0 = get_global_id(0) * 32; c0 < channels; c0 += get_global_size(0) * 32) {
         vf acc[PX][NV];
 #pragma unroll
         for (int i = 0; i < PX; i++)

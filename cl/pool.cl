@@ -1,5 +1,7 @@
-// Pooling over gathered pixels. rows[tap * points + point] is the input pixel of an output point (the
-// output pixel of an input point in the backward kernels), -1 outside. One work-item: one point.
+// Pooling over gathered pixels. rows[tap * points + point] is the input pixel of an output point
+// (the output pixel of an input point in the backward kernels), -1 outside. One work-item: one point
+// and every get_global_size(0)-th vector of its channels: all of them on a processor, one on a
+// graphics card, where neighbours read neighbouring memory.
 // arg[point][arg_pitch]: the tap of each maximum; its rows are padded to whole vectors.
 #if VW == 1
 #define ARG_LOAD(p) (*(p))
@@ -14,10 +16,10 @@ kernel void max_forward(global const float *restrict x, int x0, int x_pitch, int
                         global float *restrict y, int y0, int y_pitch, global ARG *restrict arg,
                         int arg_pitch)
 {
-    int m = get_global_id(0), image = m / points, point = m - image * points;
+    int m = get_global_id(1), image = m / points, point = m - image * points;
     x += x0 + (size_t)image * x_image * x_pitch;
     y += y0 + (size_t)m * y_pitch;
-    for (int c = 0; c < channels; c += VW) {
+    for (int c = get_global_id(0) * VW; c < channels; c += get_global_size(0) * VW) {
         int left = channels - c;
         vf best = VBROADCAST(-INFINITY);
         vi which = (vi)(0);
@@ -42,11 +44,11 @@ kernel void max_backward(global const float *restrict dy, int dy0, int dy_pitch,
                          global float *dx, int dx0, int dx_pitch, int add,
                          global const uint *mask, float mask_slope)
 {
-    int m = get_global_id(0), image = m / points, point = m - image * points;
+    int m = get_global_id(1), image = m / points, point = m - image * points;
     int words = (channels + 31) / 32;
     dy += dy0;
     dx += dx0 + (size_t)m * dx_pitch;
-    for (int c = 0; c < channels; c += VW) {
+    for (int c = get_global_id(0) * VW; c < channels; c += get_global_size(0) * VW) {
         int left = channels - c;
         vf sum = VBROADCAST(0.0f);
         for (int t = 0; t < taps; t++) {
@@ -72,11 +74,11 @@ kernel void average(global const float *restrict x, int x0, int x_pitch, int x_i
                     global float *y, int y0, int y_pitch, int add,
                     global const uint *mask, float mask_slope)
 {
-    int m = get_global_id(0), image = m / points, point = m - image * points;
+    int m = get_global_id(1), image = m / points, point = m - image * points;
     int words = (channels + 31) / 32;
     x += x0 + (size_t)image * x_image * x_pitch;
     y += y0 + (size_t)m * y_pitch;
-    for (int c = 0; c < channels; c += VW) {
+    for (int c = get_global_id(0) * VW; c < channels; c += get_global_size(0) * VW) {
         int left = channels - c;
         vf sum = VBROADCAST(0.0f);
         for (int t = 0; t < taps; t++) {

@@ -59,7 +59,8 @@ static void depthwise(gb_emit *e, const gb_gathered *g)
     gb_put_i32(e, g->y.pitch);
     gb_put_i32(e, g->y_image);
     gb_put_epilogue(e, g);
-    gb_emit_size(e, (size_t)((count + DEPTHWISE_POINTS - 1) / DEPTHWISE_POINTS), 1, 1);
+    gb_emit_size(e, e->info->type == GB_DEVICE_GPU ? (size_t)pitch / 32 : 1,
+                 (size_t)((count + DEPTHWISE_POINTS - 1) / DEPTHWISE_POINTS), 1);
     if (l)
         l->flops = 2.0 * (double)count * (double)g->taps * (double)channels;
 }

@@ -14,6 +14,12 @@ static void put_table(gb_emit *e, const gb_window *w, bool transposed)
     gb_put_i32(e, w->c_in);
 }
 
+// A processor's work-item takes all channels of a point, a graphics card's one.
+static void size_by_points(gb_emit *e, int64_t points, int64_t channels)
+{
+    gb_emit_size(e, e->info->type == GB_DEVICE_GPU ? (size_t)channels : 1, (size_t)points, 1);
+}
+
 static void put_target(gb_emit *e, const gb_pixel_target *t)
 {
     gb_put_store(e, t->pixels.store);
@@ -64,7 +70,7 @@ int gb_max_pool_forward(gb_emit *e, gb_node *node)
     gb_put_i32(e, y.pitch);
     gb_put_store(e, arg);
     gb_put_i32(e, arg_pitch(&w));
-    gb_emit_size(e, (size_t)y.count, 1, 1);
+    size_by_points(e, y.count, w.c_in);
     return e->status;
 }
 
@@ -83,7 +89,7 @@ int gb_max_pool_backward(gb_emit *e, gb_node *node)
     gb_put_store(e, node->state);
     gb_put_i32(e, arg_pitch(&w));
     put_target(e, &t);
-    gb_emit_size(e, (size_t)t.pixels.count, 1, 1);
+    size_by_points(e, t.pixels.count, w.c_in);
     gb_emit_target_done(e, &t, 1);
     return e->status;
 }
@@ -123,7 +129,7 @@ static void average(gb_emit *e, const gb_window *w, const gb_pixels *from, int64
     gb_put_store(e, scale);
     gb_put_i32(e, backward);
     put_target(e, to);
-    gb_emit_size(e, (size_t)to->pixels.count, 1, 1);
+    size_by_points(e, to->pixels.count, w->c_in);
 }
 
 int gb_average_pool_forward(gb_emit *e, gb_node *node)
