@@ -166,8 +166,31 @@ fail:
     return err;
 }
 
+// True for a Gather of everything in order along the axis that carries the images: a Reshape, as
+// exporters write PyTorch's as_strided.
+static bool gathers_all(const gb_rebatch *r, const gb_node *node, const gb_node *original)
+{
+    const gb_tensor *t = node->n_in > 1 && node->in[1] ? node->in[1]->data : NULL;
+    const gb_shape *old = &r->old[original->in[0]->id];
+    int along, axis = image_axis(r, old, &node->in[0]->shape);
+    if (!t || axis < 0 ||
+        gb_axis(node, gb_attr_int(node, "axis", 0), old->rank, &along) < 0 || along != axis ||
+        gb_shape_count(&t->shape) != old->dim[axis])
+        return false;
+    for (int64_t i = 0; i < old->dim[axis]; i++)
+        if (gb_tensor_int(t, i) != i)
+            return false;
+    return true;
+}
+
 int gb_rebatch_adapt(const gb_rebatch *r, gb_node *node, const gb_node *original)
 {
+    if (strcmp(node->type, "Gather") == 0 && gathers_all(r, node, original)) {
+        node->type = "Reshape";
+        node->op = gb_op_find(node->type);
+        node->n_attr = 0;
+        return adapt_reshape(r, node, original);
+    }
     if (strcmp(node->type, "Reshape") == 0 && written_down(r, node, original, 1))
         return adapt_reshape(r, node, original);
     if (strcmp(node->type, "Expand") == 0 && written_down(r, node, original, 1))

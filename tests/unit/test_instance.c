@@ -196,6 +196,28 @@ static void class_token(void **state)
     gb_graph_free(model);
 }
 
+// Flattened and gathered again, which is how as_strided is exported.
+static void gather_of_everything(void **state)
+{
+    onnx_builder b;
+    gb_graph *g;
+    int64_t all[96];
+    (void)state;
+    for (int i = 0; i < 96; i++)
+        all[i] = i;
+    begin(&b, 1);
+    onnx_init_i64(&b, "flat", 1, (int64_t[]){1}, (int64_t[]){-1});
+    onnx_init_i64(&b, "all", 3, (int64_t[]){1, 6, 16}, all);
+    onnx_node(&b, "Reshape", "x,flat", "f");
+    onnx_node(&b, "Gather", "f,all", "y");
+    onnx_output(&b, "y", 0, NULL);
+    gb_graph *model = decode(&b);
+    assert_ok(gb_graph_instantiate(&g, model, 3, NULL, 0));
+    expect_shape(g, "3x6x16");
+    gb_graph_free(g);
+    gb_graph_free(model);
+}
+
 static void refused(void **state)
 {
     onnx_builder b;
@@ -301,7 +323,7 @@ int main(void)
         cmocka_unit_test(real_models),     cmocka_unit_test(reshape_at_another_batch),
         cmocka_unit_test(sequence_first),  cmocka_unit_test(class_token),
         cmocka_unit_test(refused),         cmocka_unit_test(noops_go),
-        cmocka_unit_test(bound_inputs),
+        cmocka_unit_test(bound_inputs),    cmocka_unit_test(gather_of_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
