@@ -17,7 +17,10 @@ static vf binary(int kind, vf a, vf b)
     case MUL: return a * b;
     case DIV: return a / b;
     case POW: return pow(a, b);
-    case MOD: return a - b * floor(a / b);
+    case MOD: {
+        vf r = fmod(a, b);
+        return PICK((r != 0.0f) & ((r < 0.0f) != (b < 0.0f)), r + b, r);
+    }
     case FMOD: return fmod(a, b);
     case PRELU: return PICK(a < 0.0f, a * b, a);
     case MIN: return PICK((a < b) | (a != a), a, b); // NaN from either side

@@ -221,6 +221,7 @@ bool onnx_cases(const char *group, onnx_run run, void *user, onnx_counts *counts
            counts->skipped);
     for (int i = 0; i < skips.n; i++)
         printf("  skipped %4d  %s\n", skips.reason[i].count, skips.reason[i].text);
+    fflush(stdout);
     return true;
 }
 

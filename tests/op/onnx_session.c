@@ -1,6 +1,7 @@
 // A session for an operator case, with its inputs uploaded.
 #include "op/onnx_session.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // `only`: the one input that is given at run time; -1: every one of floats is.
@@ -23,9 +24,13 @@ int onnx_session(gb_session **out, gb_device *dev, const onnx_case *c, const cha
 {
     gb_session *s = NULL;
     int err = 0;
-    for (size_t i = 0; i < c->n_in; i++)
-        if (c->in[i]->type == GB_F32 && !gb_shape_count(&c->in[i]->shape))
-            return gb_fail(GB_ERR_UNSUPPORTED, "an input without elements");
+    const int64_t most = getenv("GIBBON_TEST_SMALL") ? 1000 : INT64_MAX; // for simulated devices
+    for (size_t i = 0; i < c->n_in; i++) {
+        const int64_t count = gb_shape_count(&c->in[i]->shape);
+        if (c->in[i]->type == GB_F32 && (!count || count > most))
+            return gb_fail(GB_ERR_UNSUPPORTED, "an input %s", count ? "too large here"
+                                                                     : "without elements");
+    }
     err = create(&s, dev, c, seed, -1, free_input);
     for (size_t i = 0; i < c->n_in && err == GB_ERR_UNSUPPORTED; i++)
         if (c->in[i]->type == GB_F32)
