@@ -493,11 +493,16 @@ gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, flo
     return mask;
 }
 
+void gb_put_pixels(gb_emit *e, const gb_pixels *pixels)
+{
+    gb_put_store(e, pixels->store);
+    gb_put_i32(e, pixels->offset);
+    gb_put_i32(e, pixels->pitch);
+}
+
 static void put_pixels(gb_emit *e, const gb_pixels *p)
 {
-    gb_put_store(e, p->store);
-    gb_put_i32(e, p->offset);
-    gb_put_i32(e, p->pitch);
+    gb_put_pixels(e, p);
     gb_put_i32(e, p->count);
     gb_put_i32(e, p->channels);
 }

@@ -140,6 +140,8 @@ typedef struct gb_pixels {
     int64_t offset, pitch;
     int64_t count, channels; // count: of pixels, batch included
 } gb_pixels;
+// Appends its global pointer, offset and pitch.
+void gb_put_pixels(gb_emit *e, const gb_pixels *pixels);
 // True if the view is such a matrix.
 bool gb_view_pixels(gb_pixels *out, const gb_view *view, const gb_shape *shape, int axis);
 // An input as pixels; copied into a temporary where it is not.

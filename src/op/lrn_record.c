@@ -2,13 +2,6 @@
 #include "op/nd.h"
 #include "op/norm.h"
 
-static void put_pixels(gb_emit *e, const gb_pixels *p)
-{
-    gb_put_store(e, p->store);
-    gb_put_i32(e, p->offset);
-    gb_put_i32(e, p->pitch);
-}
-
 static void start(gb_emit *e, const char *kernel, const gb_pixels *x)
 {
     gb_emit_launch(e, "lrn", kernel, "%s", "");
@@ -37,8 +30,8 @@ int gb_lrn_forward(gb_emit *e, gb_node *node)
         return err;
     gb_pixels x = gb_emit_pixels(e, node->in[0], 1), y = gb_emit_out_pixels(e, node->out[0], 1);
     start(e, "lrn", &x);
-    put_pixels(e, &y);
-    put_pixels(e, &x);
+    gb_put_pixels(e, &y);
+    gb_put_pixels(e, &x);
     put_window(e, &l);
     put_power(e, &l);
     return e->status;
@@ -60,8 +53,8 @@ int gb_lrn_backward(gb_emit *e, gb_node *node)
     start(e, "lrn_parts", &px);
     gb_put_store(e, a);
     gb_put_store(e, b);
-    put_pixels(e, &pdy);
-    put_pixels(e, &px);
+    gb_put_pixels(e, &pdy);
+    gb_put_pixels(e, &px);
     put_window(e, &l);
     put_power(e, &l);
 
@@ -75,10 +68,10 @@ int gb_lrn_backward(gb_emit *e, gb_node *node)
         gb_view_pixels(&pdx, &to, &x->shape, 1);
     }
     start(e, "lrn_grad", &px);
-    put_pixels(e, &pdx);
+    gb_put_pixels(e, &pdx);
     gb_put_store(e, a);
     gb_put_store(e, b);
-    put_pixels(e, &px);
+    gb_put_pixels(e, &px);
     put_window(e, &l);
     gb_put_f32(e, 2 * l.beta * l.alpha / (float)l.size);
     gb_put_i32(e, direct && target.add);

@@ -11,13 +11,6 @@ static int check_data_only(const gb_node *node)
     return 0;
 }
 
-static void put_pixels(gb_emit *e, const gb_pixels *p)
-{
-    gb_put_store(e, p->store);
-    gb_put_i32(e, p->offset);
-    gb_put_i32(e, p->pitch);
-}
-
 static gb_view dense_temp(gb_emit *e, const gb_shape *shape, gb_order order)
 {
     gb_view dense = {.store = gb_emit_temp(e, (size_t)gb_shape_count(shape) * sizeof(float),
@@ -53,8 +46,8 @@ int gb_instance_norm_forward(gb_emit *e, gb_node *node)
     gb_store *stats = gb_emit_temp(e, (size_t)(n.outer * n.channels) * 2 * sizeof(float), "stats");
     node->state = stats;
     gb_emit_launch(e, "norm", "instance_norm", "%s", "");
-    put_pixels(e, &y);
-    put_pixels(e, &x);
+    gb_put_pixels(e, &y);
+    gb_put_pixels(e, &x);
     put_image_size(e, &n);
     gb_put_view(e, &gamma);
     gb_put_view(e, &beta);
@@ -86,9 +79,9 @@ int gb_instance_norm_backward(gb_emit *e, gb_node *node)
     }
     gb_view_pixels(&pdy, &dy, &node->out[0]->shape, 1);
     gb_emit_launch(e, "norm", "instance_norm_grad", "%s", "");
-    put_pixels(e, &dx);
-    put_pixels(e, &pdy);
-    put_pixels(e, &px);
+    gb_put_pixels(e, &dx);
+    gb_put_pixels(e, &pdy);
+    gb_put_pixels(e, &px);
     put_image_size(e, &n);
     gb_put_view(e, &gamma);
     gb_put_store(e, node->state);

@@ -40,12 +40,8 @@ static bool forward_masked(gb_emit *e, gb_value *x, gb_value *y, const gb_unary 
         return false;
     gb_emit_launch(e, "unary", "unary_mask", "%s", "");
     gb_put_split(e, (py.channels + 31) / 32, py.count, 1, 32);
-    gb_put_store(e, py.store);
-    gb_put_i32(e, py.offset);
-    gb_put_i32(e, py.pitch);
-    gb_put_store(e, px.store);
-    gb_put_i32(e, px.offset);
-    gb_put_i32(e, px.pitch);
+    gb_put_pixels(e, &py);
+    gb_put_pixels(e, &px);
     gb_put_i32(e, py.channels);
     gb_put_store(e, mask);
     gb_put_i32(e, u->kind);
