@@ -121,6 +121,18 @@ static int gather_layers(json_t *report, const char *path, const gb_graph *model
     return 0;
 }
 
+// True if an input has an unknown dimension besides its batch.
+static bool size_is_open(const gb_graph *model)
+{
+    for (size_t i = 0; i < model->n_in; i++) {
+        for (int d = 1; d < model->in[i]->shape.rank; d++) {
+            if (model->in[i]->shape.dim[d] < 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static int gather_memory(json_t *report, const gb_graph *model, const cli *c, gb_device *dev)
 {
     static const char *const name[] = {"forward", "gradient"};
@@ -174,6 +186,10 @@ static int gather(json_t *report, const gb_graph *model, const values *v)
     put(report, "nonfinite", gb_report_text_json(finite ? NULL : gb_last_error()));
     if (missing)
         goto fail;
+    if (size_is_open(model)) {
+        cli_note(c, "the model leaves its input's size open: no layers, FLOPs and memory");
+        goto fail;
+    }
     GB_TRY(gather_layers(report, c->words.text[0], model, c->batch,
                          v->layers || c->verbose));
     err = cli_open_device(&dev, c);

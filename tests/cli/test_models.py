@@ -86,6 +86,18 @@ def test_run_forward_and_gradient():
         assert str(out / "out_y.npy") + "  3x2" in done.out
 
 
+def test_run_whole_arrays_and_integers():
+    """Fixed shapes without a batch, and an input of integers, which is fixed for the run."""
+    here = harness.folder("whole")
+    path = files.model(here / "m.onnx", [files.node("Gather", ["x", "i"], ["y"], axis=0)],
+                       [files.value("x", [4, 2]), files.value("i", [3], files.INT64)],
+                       [files.value("y", [3, 2])])
+    files.npy(here / "x.npy", [4, 2], range(8))
+    files.npy(here / "i.npy", [3], [2, 0, 2])
+    gibbon("run", path, "-i", here / "x.npy", "-i", f"i={here / 'i.npy'}", "-o", here / "o")
+    assert files.read_npy(here / "o" / "y.npy") == ((3, 2), (4, 5, 0, 1, 4, 5))
+
+
 def test_run_json():
     here, path, _ = small()
     files.npy(here / "x.npy", [2, 3], [0] * 6)

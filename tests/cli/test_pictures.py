@@ -58,6 +58,22 @@ def test_preprocessing_from_metadata_and_guess():
     assert "assumed" not in done.err and "device: " in done.err, done
 
 
+def test_open_picture_size():
+    here = harness.folder("open")
+    path = files.model(here / "open.onnx",
+                       [files.node("GlobalAveragePool", ["x"], ["p"]),
+                        files.node("Flatten", ["p"], ["f"]),
+                        files.node("Gemm", ["f", "w"], ["y"], transB=1)],
+                       [files.value("x", ["N", 3, "H", "W"])], [files.value("y", ["N", 2])],
+                       [files.tensor("w", [2, 3], [1.0, 0, 0, 0, 0, 1.0])])
+    picture = files.png(here / "p.png", 30, 20, 3, lambda x, y, c: 255 * (c == 2))
+    assert "leaves its input's size open" in gibbon("info", path).err
+    gibbon("classify", path, picture, "--preprocess", "unit", code=2, says="size open")
+    (here / "p.json").write_text('{"resize": 10, "crop": [12, 8]}')
+    done = gibbon("classify", path, picture, "--preprocess", here / "p.json", "--json")
+    assert "12x8" in done.err and done.json()["images"][0]["classes"][0]["class"] == 1, done
+
+
 def test_folders_and_arrays():
     here = harness.folder("many")
     model = files.linear(here / "m.onnx", channels=1)
@@ -221,6 +237,7 @@ def test_unwritable_output():
     (here / "file").write_text("")
     attack(out=here / "file", code=1, says="file")
     attack(out=here / "file" / "below", code=1, says="file")
+    attack(out="/proc/nowhere", code=1, says="/proc/nowhere")
     if os.getuid() != 0:
         os.chmod(here, 0o500)
         attack(out=here / "new", code=1, says="Permission denied")

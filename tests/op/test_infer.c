@@ -31,7 +31,8 @@ static gb_value *value_of(gb_dtype type, int rank, const int64_t *dim)
     assert_non_null(v);
     v->type = type;
     v->shape.rank = rank;
-    memcpy(v->shape.dim, dim, (size_t)rank * sizeof *dim);
+    for (int i = 0; i < rank; i++)
+        v->shape.dim[i] = dim[i];
     return v;
 }
 #define DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / 8), (int64_t[]){__VA_ARGS__}
