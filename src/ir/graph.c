@@ -185,8 +185,8 @@ typedef struct visit { // one level of the depth-first walk
     int next; // the read to follow next
 } visit;
 
-// A depth-first walk from each node in the given order, sources first: a list that is sorted already
-// stays as it is. The stack is ours, as a hostile chain can be as deep as the file is long.
+// A depth-first walk from each node in the given order, sources first: a list that is sorted
+// already stays as it is. The stack is ours, as a hostile chain can be as deep as the file is long.
 int gb_graph_sort(gb_graph *graph)
 {
     enum { NEW, OPEN, DONE };

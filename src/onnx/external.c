@@ -1,5 +1,5 @@
-// Tensor data in files beside the model. A model comes from anywhere, so it may name files in its own
-// folder and below, and no others.
+// Tensor data in files beside the model. A model comes from anywhere, so it may name files in its
+// own folder and below, and no others.
 #include "onnx/proto.h"
 
 #include <errno.h>

@@ -25,9 +25,10 @@ static const element *find_element(int32_t code)
     for (size_t i = 0; i < GB_COUNT(elements); i++)
         if (elements[i].code == code)
             return &elements[i];
-    gb_fail(GB_ERR_UNSUPPORTED, code == GB_ONNX_STRING ? "tensors of strings are not supported"
-                                                       : "element type %" PRId32 " is not supported",
-            code);
+    if (code == GB_ONNX_STRING)
+        gb_fail(GB_ERR_UNSUPPORTED, "tensors of strings are not supported");
+    else
+        gb_fail(GB_ERR_UNSUPPORTED, "element type %" PRId32 " is not supported", code);
     return NULL;
 }
 

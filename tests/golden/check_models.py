@@ -4,8 +4,8 @@
     check_models.py FOLDER|MODEL.onnx ... [--gibbon PROGRAM] [--device SPEC] [--limit 1e-4]
 
 Each STEM[.EXPORTER].onnx is run on STEM.input.npy by `gibbon run --grad`; its output and its
-vector-Jacobian product with STEM.seed.npy are compared with STEM.{logits,grad}[64].npy, as relative L2
-errors. The column torch is PyTorch's own float32 against its float64. Exit 1: a figure is above the
+vector-Jacobian product with STEM.seed.npy are compared with STEM.{logits,grad}[64].npy, as relative
+L2 errors. The column torch is PyTorch's own float32 against its float64. Exit 1: a figure is above the
 limit, or a run failed. Needs numpy and onnx.
 """
 import argparse

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Exports torchvision's networks as ONNX, with random but sensible weights, and their references.
 
-    export_torchvision.py OUTDIR [--models NAME ...] [--exporter torchscript|dynamo] [--images FOLDER]
+    export_torchvision.py OUTDIR [--models NAME ...] [--exporter torchscript|dynamo]
+                          [--images FOLDER]
 
 Writes NAME.EXPORTER.onnx and NAME.{input,logits,seed,grad,logits64,grad64}.npy for check_models.py.
 Needs torch, torchvision, onnx, onnxscript and Pillow.
@@ -16,8 +17,8 @@ import torchvision
 
 from torch_models import export, pictures, settle, write_references
 
-MODELS = """alexnet vgg16 googlenet inception_v3 resnet50 resnext50_32x4d wide_resnet50_2 densenet121
-squeezenet1_1 shufflenet_v2_x1_0 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_b0
+MODELS = """alexnet vgg16 googlenet inception_v3 resnet50 resnext50_32x4d wide_resnet50_2
+densenet121 squeezenet1_1 shufflenet_v2_x1_0 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_b0
 efficientnet_v2_s regnet_y_400mf convnext_tiny vit_b_16 swin_t""".split()
 IMAGES = pathlib.Path(__file__).resolve().parents[3] / "shared/data/images/imagenet"
 
@@ -29,7 +30,7 @@ def build(name, images):
         options |= {"aux_logits": False, "transform_input": True, "init_weights": True}
     size = 299 if name == "inception_v3" else 224
     model = getattr(torchvision.models, name)(**options)
-    return settle(model, pictures(images, 16, size, skip=3)), pictures(images, 6, size)
+    return settle(model, pictures(images, 8, size, skip=3)), pictures(images, 6, size)
 
 
 def main():

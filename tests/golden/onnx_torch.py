@@ -1,5 +1,5 @@
-"""Runs an ONNX graph with PyTorch operators, so that models that only exist as ONNX have a reference
-for gradients, in float32 and float64. Covers what the models under test use."""
+"""Runs an ONNX graph with PyTorch operators, so that models that only exist as ONNX have a
+reference for gradients, in float32 and float64. Covers what the models under test use."""
 import numpy as np
 import onnx
 import torch
@@ -38,7 +38,8 @@ def conv(a, x, w, b=None):
 
 def max_pool(a, x):
     kernel, stride, dilation = window(a, list(a["kernel_shape"]))
-    return F.max_pool2d(padded(x, a, kernel, stride, dilation, -np.inf), kernel, stride, 0, dilation)
+    x = padded(x, a, kernel, stride, dilation, -np.inf)
+    return F.max_pool2d(x, kernel, stride, 0, dilation)
 
 
 def average_pool(a, x):
@@ -112,7 +113,8 @@ def gather(a, x, index):
 
 
 def clip(a, x, low=None, high=None):
-    return torch.clamp(x, a.get("min") if low is None else low, a.get("max") if high is None else high)
+    low, high = a.get("min") if low is None else low, a.get("max") if high is None else high
+    return torch.clamp(x, low, high)
 
 
 def constant_of_shape(a, shape, dtype):

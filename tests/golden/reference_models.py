@@ -41,7 +41,8 @@ def candidates(model, images, count=20):
     x = F.interpolate(x, (height, width), mode="bilinear", antialias=True)
     if channels == 1:
         x = x.mean(1, keepdim=True)
-    return x * 60 if "data_0" in model.input.name else x  # Caffe's networks read 0 to 255, less a mean
+    # Caffe's networks read 0 to 255, less a mean.
+    return x * 60 if "data_0" in model.input.name else x
 
 
 def check(model, path, ref, x):

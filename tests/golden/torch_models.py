@@ -1,7 +1,7 @@
 """Random networks that behave like trained ones, and their reference results.
 
-A freshly initialised network is a poor test: its batch statistics are 0 and 1, its layer scales near
-zero, and its logits hardly depend on the picture. settle() repairs that without any download.
+A freshly initialised network is a poor test: its batch statistics are 0 and 1, its layer scales
+near zero, and its logits hardly depend on the picture. settle() repairs that without any download.
 """
 import pathlib
 
@@ -13,7 +13,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def pictures(folder, count, size, skip=0):
-    """`count` normalised pictures (count, 3, size, size): from `folder`, or smooth noise without."""
+    """`count` normalised pictures (count, 3, size, size): of `folder`, or smooth noise."""
     files = sorted(pathlib.Path(folder).glob("*.JPEG"))[skip::7][:count] if folder else []
     if len(files) == count:
         from PIL import Image
@@ -36,20 +36,21 @@ def pictures(folder, count, size, skip=0):
 def settle(model, calibration):
     """Spreads the parameters, measures the statistics, and gives the logits a useful range.
 
-    Deep random networks are chaotic: rounding errors grow from layer to layer until float32 gradients
-    have no correct digit. Trained ones are not: filters without a common mode (Qiao et al., 2019) bring
-    that about here. And where a unit lies within rounding of a kink, two correct programs disagree:
+    Deep random networks are chaotic: rounding errors grow from layer to layer until float32
+    gradients have no correct digit. Trained ones are not: filters without a common mode (Qiao et
+    al., 2019) bring that about here. And where a unit lies within rounding of a kink, two correct programs disagree:
     each channel is mostly open or mostly shut, so that among millions of units few do.
     """
     batch_norms = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
-    for module in model.modules():
+    for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
             module.weight -= module.weight.mean((1, 2, 3), keepdim=True)
         elif isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
             module.weight.normal_(0.1, 0.1)  # smooth rather than sharpen
         if isinstance(module, nn.BatchNorm2d):
             module.weight.uniform_(0.4, 0.8)
-            module.bias.copy_(module.weight * open_or_shut(len(module.bias)))
+            trunk = name.endswith(("bn3", "downsample.1"))  # ends a residual branch: always open
+            module.bias.copy_(module.weight * open_or_shut(len(module.bias), 0 if trunk else 0.25))
         elif isinstance(module, nn.LayerNorm):
             module.weight.uniform_(0.7, 1.3)
             module.bias.normal_(0, 0.1)
@@ -81,10 +82,10 @@ def settle(model, calibration):
     return model
 
 
-def open_or_shut(channels):
+def open_or_shut(channels, share_shut=0.25):
     """Means, in deviations, of what a rectifier will read."""
-    shut = torch.rand(channels) < 0.25
-    return torch.where(shut, -2.0, 2.5) + 0.3 * torch.randn(channels)
+    shut = torch.rand(channels) < share_shut
+    return torch.where(shut, -2.5, 3.0) + 0.3 * torch.randn(channels)
 
 
 def standardise(model, layer, calibration, mean, std):
@@ -111,32 +112,35 @@ def vjp(function, x, v):
 
 
 def relative(a, b):
-    """Relative L2 distance of a from b, one number per picture."""
-    return ((a.double() - b).flatten(1).norm(dim=1) / b.flatten(1).norm(dim=1)).numpy()
+    """Relative L2 distance of a from b."""
+    return ((a.double() - b).norm() / b.norm()).item()
 
 
-def write_references(model, candidates, stem, keep=2):
+def write_references(model, candidates, stem, keep=2, good=5e-6):
     """Writes STEM.{input,logits,seed,grad,logits64,grad64}.npy and returns the inputs.
 
-    Of the candidates, those pictures are kept whose gradient PyTorch itself computes best in float32:
-    the others have a unit at a kink, where no two float32 programs need agree.
+    Of the candidates, `keep` pictures are kept whose gradient PyTorch itself computes well in
+    float32: the others have a unit at a kink, where no two float32 programs need agree.
     """
-    shape = model(candidates[:1]).shape[1:]
-    v = torch.randn(len(candidates), *shape, generator=torch.Generator().manual_seed(1))
-    parts = []
-    for x, w in zip(candidates.split(1), v.split(1)):
-        y, g = vjp(model, x, w)
+    shape = model(candidates[:1]).shape
+    tried = []  # (error, input, seed, logits, gradient, logits64, gradient64)
+    for i, x in enumerate(candidates.split(1)):
+        v = torch.randn(shape, generator=torch.Generator().manual_seed(i))
+        y, g = vjp(model, x, v)
         model.double()
-        parts.append((x, w, y, g, *vjp(model, x.double(), w.double())))
+        exact = vjp(model, x.double(), v.double())
         model.float()
-    arrays = [torch.cat(part) for part in zip(*parts)]
-    best = np.argsort(relative(arrays[3], arrays[5]))[:keep].copy()
-    for name, array in zip(("input", "seed", "logits", "grad", "logits64", "grad64"), arrays):
-        np.save(f"{stem}.{name}.npy", array[best].numpy())
-    print(f"{pathlib.Path(stem).name}: float32 against float64, logits "
-          f"{relative(arrays[2], arrays[4])[best].max():.1e}, gradient "
-          f"{relative(arrays[3], arrays[5])[best].max():.1e}", flush=True)
-    return candidates[best]
+        tried.append((relative(g, exact[1]), x, v, y, g, *exact))
+        if sum(t[0] < good for t in tried) >= keep:
+            break
+    tried.sort(key=lambda t: t[0])
+    x, v, y, g, y64, g64 = (torch.cat(part) for part in list(zip(*tried[:keep]))[1:])
+    for name, array in {"input": x, "seed": v, "logits": y, "grad": g, "logits64": y64,
+                        "grad64": g64}.items():
+        np.save(f"{stem}.{name}.npy", array.numpy())
+    print(f"{pathlib.Path(stem).name}: float32 against float64, logits {relative(y, y64):.1e}, "
+          f"gradient {relative(g, g64):.1e}", flush=True)
+    return x
 
 
 def export(model, x, path, exporter):

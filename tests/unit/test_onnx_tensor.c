@@ -140,7 +140,8 @@ static void typed_storage(void **state)
         {GB_ONNX_INT32, {INT32_MIN, 5}, {INT32_MIN, 5}}, {GB_ONNX_INT16, {-7, 5}, {-7, 5}},
         {GB_ONNX_INT8, {-7, 5}, {-7, 5}},                {GB_ONNX_UINT16, {65535, 5}, {65535, 5}},
         {GB_ONNX_UINT8, {255, 5}, {255, 5}},             {GB_ONNX_BOOL, {0, 1}, {0, 1}},
-        {GB_ONNX_FLOAT16, {0x3c00, 0xc000}, {1, -2}},    {GB_ONNX_BFLOAT16, {0x3f80, 0xc000}, {1, -2}},
+        {GB_ONNX_FLOAT16, {0x3c00, 0xc000}, {1, -2}},
+        {GB_ONNX_BFLOAT16, {0x3f80, 0xc000}, {1, -2}},
     };
     for (size_t i = 0; i < GB_COUNT(in_int32); i++) {
         proto = make(in_int32[i].type, &n, 1);
