@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Elements of a folded constant at most; and when only shapes are wanted, where large constants
-// decide no shape.
+// Elements of all folded constants together at most; and of one when only shapes are wanted, as large
+// constants decide no shape.
 static const int64_t max_folded = (int64_t)1 << 28, max_for_shapes = 1 << 16;
 
 typedef struct build {
@@ -22,6 +22,7 @@ typedef struct build {
     const gb_binding *binding;
     size_t n_binding;
     bool shapes_only;
+    int64_t folded; // elements so far
     const gb_rebatch *rebatch; // NULL: at the model's own batch
 } build;
 
@@ -182,11 +183,13 @@ static int fold(build *b, gb_node *node)
         const gb_value *v = node->out[i];
         if (!v)
             continue;
-        if (gb_shape_count(&v->shape) > max_folded) {
-            err = gb_fail(GB_ERR_UNSUPPORTED, "%s: makes a constant of %" PRId64 " elements",
-                          gb_node_text(node), gb_shape_count(&v->shape));
+        int64_t count = gb_shape_count(&v->shape);
+        if (count > max_folded - b->folded) {
+            err = gb_fail(GB_ERR_UNSUPPORTED, "%s: makes a constant of %" PRId64 " elements, too "
+                          "many", gb_node_text(node), count);
             goto fail;
         }
+        b->folded += count;
         if (!(out[i] = gb_tensor_create(&b->g->arena, v->type, &v->shape))) {
             err = GB_ERR_NOMEM;
             goto fail;

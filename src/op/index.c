@@ -16,7 +16,7 @@ static gb_axis_map affine(int64_t n_in, int64_t n_out, int64_t first, int64_t st
 int gb_axis_map_table(gb_axis_map *map, gb_arena *arena, const gb_node *node, int64_t n_out,
                       int64_t taps)
 {
-    const int64_t limit = 1 << 26; // entries: far more than any picture's side
+    const int64_t limit = 1 << 24; // entries: far more than any picture's side
     if (n_out < 0 || n_out > limit || (taps > 0 && n_out > limit / taps))
         return gb_fail(GB_ERR_ARG, "%s: an axis of %" PRId64 " elements is too long",
                        gb_node_text(node), n_out);

@@ -47,3 +47,32 @@ branch = h.make_graph([h.make_node("Identity", ["x"], ["o"])], "b", [],
 save("subgraph", [h.make_node("If", ["k"], ["y"], then_branch=branch, else_branch=branch),
                   h.make_node("Constant", [], ["k"], value=h.make_tensor("", T.BOOL, [], [1]))])
 (here / "tensor.pb").write_bytes(w.SerializeToString())
+
+
+# Shape arithmetic and operators whose constants decide shapes, at a symbolic and at a fixed batch.
+def ints(name, *v):
+    return numpy_helper.from_array(np.array(v, np.int64), name)
+
+
+save("shapes", [
+    h.make_node("Shape", ["x"], ["s"]),
+    h.make_node("Gather", ["s", "zero"], ["n"], axis=0),
+    h.make_node("Concat", ["n", "rest"], ["dims"], axis=0),
+    h.make_node("Reshape", ["x", "dims"], ["a"]),
+    h.make_node("ConstantOfShape", ["dims"], ["k"], value=h.make_tensor("", T.FLOAT, [1], [2])),
+    h.make_node("Add", ["a", "k"], ["b"]),
+    h.make_node("Slice", ["b", "zero", "rest2", "axis2", "step"], ["c"]),
+    h.make_node("Pad", ["c", "pads"], ["d"], mode="reflect"),
+    h.make_node("Expand", ["d", "wide"], ["e"]),
+    h.make_node("Split", ["e", "sizes"], ["f", "g"], axis=1),
+    h.make_node("Tile", ["f", "wide"], ["y"])],
+    [ints("zero", 0), ints("rest", 3, 16), ints("rest2", 9), ints("axis2", 2), ints("step", 2),
+     ints("pads", 0, 0, 1, 0, 0, 2), ints("wide", 1, 3, 1), ints("sizes", 1, 2)])
+save("resize", [
+    h.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1, 3]),
+    h.make_node("Resize", ["t", "", "scales"], ["r"], mode="linear"),
+    h.make_node("SpaceToDepth", ["r"], ["d"], blocksize=2),
+    h.make_node("Flatten", ["d"], ["f"]),
+    h.make_node("Unsqueeze", ["f", "two"], ["u"]),
+    h.make_node("Squeeze", ["u"], ["y"])],
+    [numpy_helper.from_array(np.array([1, 1, 2, 1.5], np.float32), "scales"), ints("two", 2)])
