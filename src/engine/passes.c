@@ -107,8 +107,10 @@ static int layer_axis(const gb_node *node)
         return -1;
     if (is(node, "Conv"))
         return 1;
-    if (is(node, "Gemm"))
-        return gb_attr_int(node, "transA", 0) ? -1 : 1;
+    if (is(node, "Gemm")) {
+        const gb_value *c = gb_input(node, 2);
+        return gb_attr_int(node, "transA", 0) || (c && !c->data) ? -1 : 1;
+    }
     if (is(node, "MatMul") && node->in[1]->shape.rank == 2 && node->in[0]->shape.rank >= 2)
         return node->out[0]->shape.rank - 1;
     return -1;

@@ -57,10 +57,9 @@ bool gb_narrow_forward(gb_emit *e, const gb_window *w, gb_gathered *g,
     rows.kernel[2] = 1;
     rows.in[2] = width;
     rows.pad_begin[2] = 0;
-    int32_t *table = gb_table_forward(&rows);
+    int32_t *table = gb_table_forward(e, &rows);
     if (!table) {
         gb_narrow_finish(narrow);
-        gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "%s: out of memory", gb_node_text(e->node)));
         return false;
     }
     free(narrow->rows);

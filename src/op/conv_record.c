@@ -97,7 +97,7 @@ int gb_conv_forward(gb_emit *e, gb_node *node)
     gb_pixels residual = {0};
     int64_t taps = gb_window_taps(&w);
     int64_t *tap = gb_arena_array(&e->arena, (size_t)taps, sizeof *tap);
-    int32_t *rows = gb_table_forward(&w), *outs = gb_table_identity(gb_window_out(&w));
+    int32_t *rows = gb_table_forward(e, &w), *outs = gb_table_identity(e, gb_window_out(&w));
     if (!tap || !rows || !outs || !weights) {
         gb_emit_fail(e, GB_ERR_NOMEM);
         goto done;
@@ -179,7 +179,7 @@ static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w, co
 {
     int64_t taps = gb_window_taps(w);
     int64_t *tap = gb_arena_array(&e->arena, (size_t)taps, sizeof *tap);
-    int32_t *rows = gb_table_transposed(w);
+    int32_t *rows = gb_table_transposed(e, w);
     for (int64_t i = 0; tap && i < taps; i++)
         tap[i] = i;
     gb_gathered g = {

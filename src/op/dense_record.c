@@ -1,5 +1,6 @@
 // Records dense layers: Gemm and MatMul with constant weights are a gathered GEMM of one tap; MatMul of
 // two activations is op/matmul_record.c's.
+#include "op/binary_record.h"
 #include "op/gathered.h"
 #include "op/gemm.h"
 #include "op/infer.h"
@@ -79,40 +80,36 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
 
 // --- Gemm ---
 
-// beta * C as [rows][n], rows 1 or m; NULL where there is none, or after a failure.
-static float *read_c(gb_emit *e, const gb_node *node, const gb_gemm *g, int64_t *rows)
+// beta * C, a constant, as an [n] bias, or as an [m][n] residual where it differs from row to row.
+static int read_c(gb_emit *e, gb_node *node, const gb_gemm *g, dense *d, gb_pixels *residual)
 {
     const gb_value *c = gb_input(node, 2);
     if (!c || g->beta == 0)
-        return NULL;
-    if (!c->data) {
-        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: its third input (%s) must be a constant",
-                                gb_node_text(node), c->name));
-        return NULL;
-    }
-    int64_t rank = c->shape.rank, columns = rank ? c->shape.dim[rank - 1] : 1;
-    *rows = rank == 2 ? c->shape.dim[0] : 1;
-    const float *data = c->data->data;
-    float *full = gb_arena_array(&e->arena, (size_t)(*rows * g->n), sizeof *full);
-    if (!full) {
-        gb_emit_fail(e, GB_ERR_NOMEM);
-        return NULL;
-    }
-    for (int64_t i = 0; i < *rows; i++)
+        return 0;
+    int64_t rank = c->shape.rank, rows = rank == 2 ? c->shape.dim[0] : 1;
+    int64_t columns = rank ? c->shape.dim[rank - 1] : 1;
+    float *full = gb_arena_array(&e->arena, (size_t)(rows * g->n), sizeof *full);
+    if (!full)
+        return GB_ERR_NOMEM;
+    for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < g->n; j++)
-            full[i * g->n + j] = g->beta * data[i * columns + (columns == 1 ? 0 : j)];
-    return full;
+            full[i * g->n + j] =
+                g->beta * (float)gb_tensor_get(c->data, i * columns + (columns == 1 ? 0 : j));
+    if (rows == 1) {
+        d->bias = full;
+        return 0;
+    }
+    *residual = (gb_pixels){.pitch = g->n, .count = g->m, .channels = g->n};
+    residual->store = gb_emit_const(e, full, (size_t)(rows * g->n) * sizeof *full, c->name);
+    d->residual = residual;
+    return e->status;
 }
 
-static gb_store *constant_c(gb_emit *e, const gb_node *node, const gb_gemm *g, const float *c,
-                            int64_t rows)
-{
-    return gb_emit_const(e, c, (size_t)(rows * g->n) * sizeof *c, node->in[2]->name);
-}
-
+// A gathered GEMM, C in its epilogue; otherwise a product of matrices and an addition.
 static bool gemm_is_dense(const gb_node *node, const gb_gemm *g)
 {
-    return node->in[1]->data && !node->in[0]->data && !g->trans_a;
+    const gb_value *c = gb_input(node, 2);
+    return node->in[1]->data && !node->in[0]->data && !g->trans_a && (!c || c->data);
 }
 
 static dense gemm_dense(const gb_gemm *g)
@@ -121,21 +118,24 @@ static dense gemm_dense(const gb_gemm *g)
                    .sn = g->trans_b ? g->k : 1, .scale = g->alpha};
 }
 
-// The general Gemm: two activations, or a transposed first operand.
-static int gemm_product(gb_emit *e, gb_node *node, const gb_gemm *g, bool back)
+static gb_product gemm_product(const gb_gemm *g)
 {
-    gb_product p = {.m = g->m, .n = g->n, .k = g->k, .scale = g->alpha, .trans_a = g->trans_a,
-                    .trans_b = g->trans_b};
-    int64_t rows;
-    if (back)
-        return gb_product_backward(e, node, &p);
-    gb_product_forward(e, node, &p);
-    float *c = read_c(e, node, g, &rows);
-    if (c) {
-        const gb_view from = {.store = constant_c(e, node, g, c, rows),
-                              .stride = {rows == 1 ? 0 : g->n, 1}};
-        gb_emit_copy(e, &node->out[0]->shape, &node->out[0]->view, &from, true);
-    }
+    return (gb_product){.m = g->m, .n = g->n, .k = g->k, .scale = g->alpha,
+                        .trans_a = g->trans_a, .trans_b = g->trans_b};
+}
+
+// y = beta * C + y
+static int add_c(gb_emit *e, gb_node *node, const gb_gemm *g)
+{
+    gb_value *c = gb_input(node, 2), *y = node->out[0];
+    if (!c || g->beta == 0)
+        return e->status;
+    gb_emit_in(e, c, GB_ORDER_PLAIN);
+    gb_view beta = {.store = gb_emit_const(e, &g->beta, sizeof g->beta, "beta")};
+    if (e->status)
+        return e->status;
+    gb_view wide = gb_input_wide(node, 2);
+    gb_emit_ternary(e, &y->shape, &y->view, &beta, &wide, &y->view, GB_MUL_ADD);
     return e->status;
 }
 
@@ -143,22 +143,17 @@ int gb_gemm_forward(gb_emit *e, gb_node *node)
 {
     gb_gemm g;
     gb_pixels residual;
-    int64_t rows;
     int err = gb_gemm_read(node, &g);
     if (err < 0)
         return err;
-    if (!gemm_is_dense(node, &g))
-        return gemm_product(e, node, &g, false);
-    dense d = gemm_dense(&g);
-    float *c = read_c(e, node, &g, &rows);
-    if (c && rows == 1) {
-        d.bias = c;
-    } else if (c) {
-        residual = (gb_pixels){.store = constant_c(e, node, &g, c, rows), .pitch = g.n,
-                               .count = g.m, .channels = g.n};
-        d.residual = &residual;
+    if (!gemm_is_dense(node, &g)) {
+        gb_product p = gemm_product(&g);
+        err = gb_product_forward(e, node, &p);
+        return err < 0 ? err : add_c(e, node, &g);
     }
-    return e->status ? e->status : forward(e, node, &d);
+    dense d = gemm_dense(&g);
+    err = read_c(e, node, &g, &d, &residual);
+    return err < 0 ? err : forward(e, node, &d);
 }
 
 int gb_gemm_backward(gb_emit *e, gb_node *node)
@@ -168,7 +163,14 @@ int gb_gemm_backward(gb_emit *e, gb_node *node)
     if (err < 0)
         return err;
     dense d = gemm_dense(&g);
-    return gemm_is_dense(node, &g) ? backward(e, node, &d) : gemm_product(e, node, &g, true);
+    if (gemm_is_dense(node, &g))
+        return backward(e, node, &d);
+    gb_product p = gemm_product(&g);
+    gb_view dy = gb_emit_grad_of(e, node->out[0]);
+    err = gb_product_backward(e, node, &p);
+    if (err == 0 && gb_input(node, 2) && g.beta != 0 && dy.store)
+        gb_emit_grad_term(e, node, 2, GB_TERM_P, g.beta, (const gb_view *[]){&dy}, 1);
+    return err < 0 ? err : e->status;
 }
 
 // --- MatMul ---

@@ -143,7 +143,7 @@ static uint64_t hash_bytes(const void *data, size_t bytes)
 
 gb_store *gb_emit_const_take(gb_emit *e, void *data, size_t bytes, const char *what)
 {
-    if (!data)
+    if (!data && !e->status)
         gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "out of memory for constant %s", what));
     uint64_t hash = data && !e->status ? hash_bytes(data, bytes) : 0;
     for (size_t i = 0; i < e->n_store && !e->status; i++) {

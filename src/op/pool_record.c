@@ -6,7 +6,7 @@
 
 static void put_table(gb_emit *e, const gb_window *w, bool transposed)
 {
-    int32_t *rows = transposed ? gb_table_transposed(w) : gb_table_forward(w);
+    int32_t *rows = transposed ? gb_table_transposed(e, w) : gb_table_forward(e, w);
     int64_t taps = gb_window_taps(w), points = transposed ? gb_window_in(w) : gb_window_out(w);
     gb_put_store(e, gb_emit_const_take(e, rows, (size_t)(taps * points) * sizeof *rows, "rows"));
     gb_put_i32(e, taps);

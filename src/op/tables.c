@@ -19,26 +19,41 @@ static int64_t volume(const int64_t size[GB_MAX_SPATIAL])
     return size[0] * size[1] * size[2];
 }
 
+enum { MOST = 1 << 27 }; // entries: windows of sizes that no classifier has
+
 static int32_t *new_table(int64_t rows, int64_t columns)
 {
-    size_t count;
-    if (!gb_mul_size(&count, (size_t)rows, (size_t)columns))
+    if (columns > 0 && rows > MOST / columns) {
+        gb_fail(GB_ERR_UNSUPPORTED, "a window of %lld taps over %lld points is more than gibbon can "
+                "tabulate", (long long)rows, (long long)columns);
         return NULL;
-    return calloc(count + 1, sizeof(int32_t));
+    }
+    int32_t *table = calloc((size_t)(rows * columns) + 1, sizeof *table);
+    if (!table)
+        gb_fail(GB_ERR_NOMEM, "out of memory for a window's table");
+    return table;
 }
 
-int32_t *gb_table_identity(int64_t count)
+// NULL tables become the recorder's failure, with the message that is there.
+static int32_t *checked(gb_emit *e, int32_t *table)
 {
-    int32_t *table = new_table(1, count);
+    if (!table)
+        gb_emit_fail(e, gb_fail_in(GB_ERR_UNSUPPORTED, "%s", gb_node_text(e->node)));
+    return table;
+}
+
+int32_t *gb_table_identity(gb_emit *e, int64_t count)
+{
+    int32_t *table = checked(e, new_table(1, count));
     for (int64_t i = 0; table && i < count; i++)
         table[i] = (int32_t)i;
     return table;
 }
 
-int32_t *gb_table_forward(const gb_window *w)
+int32_t *gb_table_forward(gb_emit *e, const gb_window *w)
 {
     int64_t taps = volume(w->kernel), points = volume(w->out);
-    int32_t *table = new_table(taps, points), *at = table;
+    int32_t *table = checked(e, new_table(taps, points)), *at = table;
     int64_t k[GB_MAX_SPATIAL] = {0};
     for (int64_t t = 0; table && t < taps; t++, next(k, w->kernel)) {
         int64_t o[GB_MAX_SPATIAL] = {0};
@@ -67,10 +82,10 @@ static int32_t reader(const gb_window *w, const int64_t *i, const int64_t *k)
     return (int32_t)pixel;
 }
 
-int32_t *gb_table_transposed(const gb_window *w)
+int32_t *gb_table_transposed(gb_emit *e, const gb_window *w)
 {
     int64_t taps = volume(w->kernel), points = volume(w->in);
-    int32_t *table = new_table(taps, points), *at = table;
+    int32_t *table = checked(e, new_table(taps, points)), *at = table;
     int64_t k[GB_MAX_SPATIAL] = {0};
     for (int64_t t = 0; table && t < taps; t++, next(k, w->kernel)) {
         int64_t i[GB_MAX_SPATIAL] = {0};
@@ -108,6 +123,8 @@ int gb_phase_init(gb_phase *phase, const gb_window *w, const int64_t r[GB_MAX_SP
         return 0;
     phase->tap = calloc((size_t)all_taps + 1, sizeof *phase->tap);
     phase->points_at = new_table(1, phase->points);
+    if (!phase->tap)
+        gb_fail(GB_ERR_NOMEM, "out of memory for a window's table");
     if (!phase->tap || !phase->points_at)
         goto fail;
     for (int64_t t = 0; t < all_taps; t++, next(k, w->kernel)) {
@@ -119,7 +136,7 @@ int gb_phase_init(gb_phase *phase, const gb_window *w, const int64_t r[GB_MAX_SP
     }
     phase->rows = new_table(phase->taps, phase->points);
     if (!phase->rows)
-        goto fail;
+        goto fail; // new_table says why
     int64_t j[GB_MAX_SPATIAL] = {0};
     for (int64_t p = 0; p < phase->points; p++, next(j, size)) {
         int64_t i[GB_MAX_SPATIAL], pixel = 0;
@@ -139,5 +156,5 @@ int gb_phase_init(gb_phase *phase, const gb_window *w, const int64_t r[GB_MAX_SP
     return 0;
 fail:
     gb_phase_finish(phase);
-    return gb_fail(GB_ERR_NOMEM, "out of memory for the tables of a convolution's gradient");
+    return GB_ERR_UNSUPPORTED;
 }

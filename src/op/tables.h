@@ -6,14 +6,14 @@
 #include "op/window.h"
 
 // Forward: [taps][out points], the input pixel that tap t of an output point reads, -1 outside.
-// malloc'ed; NULL when out of memory.
-int32_t *gb_table_forward(const gb_window *w);
+// malloc'ed; NULL (and the recorder has failed) when it would be too large.
+int32_t *gb_table_forward(gb_emit *e, const gb_window *w);
 
 // Transposed: [taps][in points], the output pixel that reads an input point at tap t, or -1.
-int32_t *gb_table_transposed(const gb_window *w);
+int32_t *gb_table_transposed(gb_emit *e, const gb_window *w);
 
 // 0, 1, 2, ...
-int32_t *gb_table_identity(int64_t count);
+int32_t *gb_table_identity(gb_emit *e, int64_t count);
 
 // The input points whose valid taps are the same: those with one residue of (i + pad) modulo the
 // stride in each dimension. A convolution's input gradient is a stride-1 convolution over each class.
