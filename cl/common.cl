@@ -20,6 +20,17 @@ typedef CAT(int, VW) vi; // of comparisons: -1 where true (1 where VW is 1)
 #endif
 #define VBROADCAST(x) ((vf)(x))
 
+// Lane numbers.
+#if VW == 1
+#define VLANES 0
+#elif VW == 4
+#define VLANES ((vi)(0, 1, 2, 3))
+#elif VW == 8
+#define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7))
+#elif VW == 16
+#define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#endif
+
 // The first n of VW floats, 0 in the other lanes; memory behind them is not touched.
 static vf vload_first(global const float *p, int n)
 {
@@ -70,14 +81,7 @@ static vf act_apply(vf x, float lo, float hi, float slope)
 // Lanes of a below n, of b from there on.
 static vf vfirst(int n, vf a, vf b)
 {
-    if (n >= VW)
-        return a;
-    float ta[VW], tb[VW];
-    VSTORE(a, ta);
-    VSTORE(b, tb);
-    for (int i = 0; i < n; i++)
-        tb[i] = ta[i];
-    return VLOAD(tb);
+    return select(b, a, VLANES < n);
 }
 
 // Bit i of the result: lane i of a comparison is true.
@@ -181,17 +185,6 @@ static void nd_put(vf v, global float *p, int stride, int n)
     for (int i = 0; i < min(n, VW); i++)
         p[i * stride] = t[i];
 }
-
-// Lane numbers, and one bit per lane (bit i is lane i).
-#if VW == 1
-#define VLANES 0
-#elif VW == 4
-#define VLANES ((vi)(0, 1, 2, 3))
-#elif VW == 8
-#define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7))
-#elif VW == 16
-#define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
-#endif
 
 // Bits of the lanes where the fused activation has derivative 1: lo < v < hi.
 static uint act_bits(vf v, float lo, float hi)
