@@ -171,7 +171,7 @@ static int compare_gradient(const reference *r, size_t input, const float *got)
         }
     }
     for (int d = 0; each < n && d < DIRECTIONS; d++) {
-        double sum = 0, along, magnitude = 0;
+        double sum = 0, along = 0, magnitude = 0;
         for (int64_t i = 0; i < n; i++) {
             gb_philox random = gb_philox4x32((gb_philox){{(uint32_t)i, 0, 2, (uint32_t)d}}, 3, 5);
             direction[i] = random.v[0] & 1 ? 1 : -1;

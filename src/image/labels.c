@@ -95,7 +95,7 @@ static int decode_text(gb_labels *labels, size_t *capacity, line all)
 {
     // Numbers are indices only if every line starts with one: "3 wheeler" alone is a name.
     bool indexed = true;
-    line l, word, rest = all;
+    line l, word = {0}, rest = all;
     while (next_line(&l, &rest))
         if (l.at < l.end && (!take_word(&word, &l) ||
                              !is_number(word.at, (size_t)(word.end - word.at))))

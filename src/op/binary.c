@@ -51,7 +51,7 @@ static bool is_float(gb_dtype type)
 
 static int infer(gb_node *node)
 {
-    gb_binary b;
+    gb_binary b = {0};
     int err = 0;
     GB_TRY(gb_binary_read(node, &b));
     GB_TRY(gb_infer_arity(node, b.variadic ? (node->n_in > 1 ? node->n_in : 1) : 2,
