@@ -1,5 +1,5 @@
-// Steps of gradient attacks. Images x, x0, best, grad are (n, d) floats as they lie in the session's
-// input; one image never reads another's numbers, and every sum has a fixed order.
+// Steps of gradient attacks. Images x, x0, best, grad are (n, d) floats as they lie in the
+// session's input; one image never reads another's numbers, and every sum has a fixed order.
 
 #define PARTS 256 // partial sums an image; src/attack/steps.c knows it too
 
@@ -20,8 +20,8 @@ static uint lane(uint4 v, int i)
     return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
 }
 
-// mode 0: x = x0. 1: x0 + U(-eps, eps), in the box. 2: x = standard normal numbers (Box and Muller);
-// attack_place makes a start of them.
+// mode 0: x = x0. 1: x0 + U(-eps, eps), in the box. 2: x = standard normal numbers (Box and
+// Muller); attack_place makes a start of them.
 kernel void attack_start(global float *x, global const float *x0, global const image_state *state,
                          global const int *ids, uint restart, uint seed0, uint seed1, int d,
                          int channels, int mode, float eps)
@@ -59,7 +59,7 @@ kernel void attack_place(global float *x, global const float *x0, global const f
     x[i] = clamp(x0[i] + x[i] * scale, 0.0f, 1.0f);
 }
 
-// partial[n, p] = sum of squares and largest magnitude of a, or a - b, over elements p, p + PARTS ...
+// partial[n, p] = sum of squares and largest magnitude of a, or a - b, over elements p + k PARTS.
 kernel void attack_partial(global const float *a, global const float *b, global float2 *partial,
                            int d, int minus)
 {

@@ -64,7 +64,8 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
     }
 
     int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
-    int y_words = (get_global_size(2) * n_count + 31) / 32 * (32 / MASK_BITS); // mask_t's of a pixel
+    // mask_t's of a pixel
+    int y_words = (get_global_size(2) * n_count + 31) / 32 * (32 / MASK_BITS);
 #pragma unroll
     for (int i = 0; i < MR; i++) {
         if (m0 + i >= count)

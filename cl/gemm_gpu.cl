@@ -1,6 +1,6 @@
-// The gathered GEMM for graphics processors: a work-group of 16x16 computes 64 pixels x 64 channels,
-// 4x4 in each work-item, from tiles in local memory. Arguments as in gemm.cl; NR is 64. Each sum runs
-// over taps, then channels, as there.
+// The gathered GEMM for graphics processors: a work-group of 16x16 computes 64 pixels x 64
+// channels, 4x4 in each work-item, from tiles in local memory. Arguments as in gemm.cl; NR is 64.
+// Each sum runs over taps, then channels, as there.
 #define TM 64
 #define TK 16
 

@@ -1,8 +1,8 @@
 // Pooling over gathered pixels. rows[tap * points + point] is the input pixel of an output point
-// (the output pixel of an input point in the backward kernels), -1 outside. One work-item: one point
-// and every get_global_size(0)-th vector of its channels: all of them on a processor, one on a
-// graphics card, where neighbours read neighbouring memory.
-// arg[point][arg_pitch]: the tap of each maximum; its rows are padded to whole vectors.
+// (the output pixel of an input point in the backward kernels), -1 outside. One work-item: one
+// point and every get_global_size(0)-th vector of its channels: all of them on a processor, one on
+// a graphics card, where neighbours read neighbouring memory. arg[point][arg_pitch]: the tap of
+// each maximum; its rows are padded to whole vectors.
 #if VW == 1
 #define ARG_LOAD(p) (*(p))
 #define ARG_STORE(v, p) (*(p) = (v))

@@ -56,11 +56,12 @@ static vf nothing(int by)
 #define TERM term
 #endif
 
-enum { BLOCK = 64 }; // partial results of so many terms are joined first: rounding grows like a root
+// Partial results of so many terms are joined first: rounding grows like a root.
+enum { BLOCK = 64 };
 
 // The reduced dimensions: r_outer rows (r_table) of r_inner elements, of which segment
-// get_global_id(2) takes seg_size; its results go out_seg elements further on. Operands 0: out, then
-// the inputs, each with its strides in the inner kept and the inner reduced dimension.
+// get_global_id(2) takes seg_size; its results go out_seg elements further on. Operands 0: out,
+// then the inputs, each with its strides in the inner kept and the inner reduced dimension.
 #define ARGUMENTS \
     global const int *k_table, int k_n, int inner, int outer, int chunk, int rows, \
     global const int *r_table, int r_n, int r_outer, int r_inner, int seg_size, int out_seg, \
@@ -168,8 +169,8 @@ kernel void fold_along(ARGUMENTS)
     }
 }
 
-// dx = dy at the first of the reduced elements (the count of r_table's dimensions) where x is y, 0 at
-// the others; operands 0: dx, 1: dy, 2: x, 3: y.
+// dx = dy at the first of the reduced elements (the count of r_table's dimensions) where x is y, 0
+// at the others; operands 0: dx, 1: dy, 2: x, 3: y.
 kernel void first_grad(global const int *k_table, int k_n, int inner, int outer, int chunk,
                        int rows, global const int *r_table, int r_n, int count, global float *dx,
                        int dx0, int dxs, global const float *dy, int dy0, int dys,

@@ -2,7 +2,8 @@
 
 // Operands 0: y, 1: x.
 kernel void softmax(global const int *table, int n_row, int count, int per, int columns,
-                    global float *y, int y0, int ys, global const float *x, int x0, int xs, int take_log)
+                    global float *y, int y0, int ys, global const float *x, int x0, int xs,
+                    int take_log)
 {
     ROW_SCRATCH;
     FOR_ROWS (r, count, per) {

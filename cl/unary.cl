@@ -2,8 +2,8 @@
 // The numbers are those of gb_unary_kind (src/op/unary.h), where the formulas are.
 enum {
     RELU, LEAKY_RELU, ELU, SELU, CELU, THRESHOLDED_RELU, SIGMOID, HARD_SIGMOID, HARD_SWISH, TANH,
-    SOFTPLUS, SOFTSIGN, GELU, GELU_TANH, MISH, SWISH, ERF, CLIP, EXP, LOG, SQRT, ABS, NEG, RECIPROCAL,
-    FLOOR, CEIL, ROUND, SIGN, SIN, COS, NOT
+    SOFTPLUS, SOFTSIGN, GELU, GELU_TANH, MISH, SWISH, ERF, CLIP, EXP, LOG, SQRT, ABS, NEG,
+    RECIPROCAL, FLOOR, CEIL, ROUND, SIGN, SIN, COS, NOT
 };
 
 #define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
@@ -153,8 +153,8 @@ kernel void unary_grad(global const int *table, int n_outer, int inner, int oute
     }
 }
 
-// Relu, LeakyRelu and Clip over rows of channels (inner: words of 32 channels, outer: pixels), with a
-// bit of mask for each element whose derivative is 1.
+// Relu, LeakyRelu and Clip over rows of channels (inner: words of 32 channels, outer: pixels), with
+// a bit of mask for each element whose derivative is 1.
 kernel void unary_mask(int inner, int outer, int chunk, int rows, global float *y, int y0,
                        int y_pitch, global const float *x, int x0, int x_pitch, int channels,
                        global uint *mask, int kind, float a, float b)

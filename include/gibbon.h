@@ -62,8 +62,8 @@ typedef struct gb_progress {
 
 typedef struct gb_device gb_device;
 
-/* Opens a device. spec: "platform:device" indices, "cpu", "gpu", "any", or a piece of a platform's or
- * device's name; NULL: $GIBBON_DEVICE, else "any". log: may be NULL; must outlive the device. */
+/* Opens a device. spec: "platform:device" indices, "cpu", "gpu", "any", or a piece of a platform's
+ * or device's name; NULL: $GIBBON_DEVICE, else "any". log: may be NULL; must outlive the device. */
 GB_API int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 GB_API void gb_device_close(gb_device *dev);
 
@@ -76,15 +76,15 @@ GB_API int gb_device_describe_all(char **text);
 
 typedef struct gb_model gb_model;
 
-/* Reads an ONNX image classifier: one input (N,C,H,W), one output of a number per class. A file whose
- * metadata holds gibbon's preprocessing uses it; others take pixels as they are until
+/* Reads an ONNX image classifier: one input (N,C,H,W), one output of a number per class. A file
+ * whose metadata holds gibbon's preprocessing uses it; others take pixels as they are until
  * gb_model_set_preprocess. */
 GB_API int gb_model_load(gb_model **out, const char *path);
 GB_API void gb_model_free(gb_model *model);
 
 /* What happens between a pixel and the model's input, by a preset's name ("imagenet", "inception",
- * "caffe", "unit", "cifar10") or the path of a JSON file. Normalisation becomes part of the attacked
- * network, so images and eps stay in the [0,1] range. */
+ * "caffe", "unit", "cifar10") or the path of a JSON file. Normalisation becomes part of the
+ * attacked network, so images and eps stay in the [0,1] range. */
 GB_API int gb_model_set_preprocess(gb_model *model, const char *preset_or_path);
 
 /* The size of the model's images. Where the file leaves it open, the preprocessing decides. */
@@ -101,13 +101,14 @@ GB_API int gb_model_read_image(float *image, const gb_model *model, const char *
 
 typedef struct gb_session gb_session; /* a model on a device at one batch size */
 
-/* Plans, packs and uploads; batch: images per pass, 1 or more. The model may be freed afterwards. */
+/* Plans, packs and uploads; batch: images per pass, 1 or more. The model may be freed afterwards.
+ */
 GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *model, int64_t batch);
 GB_API void gb_session_free(gb_session *session);
 GB_API int64_t gb_session_classes(const gb_session *session);
 
-/* probability: (n, classes) floats, each row a softmax of the logits. images: (n,C,H,W); n need not be
- * a multiple of the batch. */
+/* probability: (n, classes) floats, each row a softmax of the logits. images: (n,C,H,W); n need not
+ * be a multiple of the batch. */
 GB_API int gb_classify(float *probability, gb_session *session, const float *images, size_t n);
 
 /* ---- attacking ---- */
@@ -163,9 +164,9 @@ GB_API int gb_attack_open(gb_attack **out, gb_device *dev, const gb_model *model
 GB_API void gb_attack_free(gb_attack *attack);
 
 /* Attacks n images (any n). adversarial: (n,C,H,W), may be `images` itself; result: n of them, or
- * NULL. labels: n classes to leave, or with `targeted` to reach; NULL (not with `targeted`): what the
- * model sees in each image. An image whose logits are NaN or
- * infinite ends the run with GB_ERR_NUMERIC. Saving as 8 bits: see gb_attack_write_png. */
+ * NULL. labels: n classes to leave, or with `targeted` to reach; NULL (not with `targeted`): what
+ * the model sees in each image. An image whose logits are NaN or infinite ends the run with
+ * GB_ERR_NUMERIC. Saving as 8 bits: see gb_attack_write_png. */
 GB_API int gb_attack_images(float *adversarial, gb_attack_result *result, gb_attack *attack,
                             const float *images, const int *labels, size_t n,
                             const gb_progress *progress);
@@ -174,14 +175,14 @@ GB_API int gb_attack_images(float *adversarial, gb_attack_result *result, gb_att
 GB_API int gb_attack_classify(int *classes, gb_attack *attack, const float *images, size_t n);
 
 /* Writes an attacked image as a PNG that lies inside the attack's ball around the original, rounded
- * to nearest where that is inside; both (C,H,W), the original a picture's (multiples of 1/255). Read
- * the file again and classify it to know whether it still is a success. */
+ * to nearest where that is inside; both (C,H,W), the original a picture's (multiples of 1/255).
+ * Read the file again and classify it to know whether it still is a success. */
 GB_API int gb_attack_write_png(const char *path, const gb_attack *attack, const float *adversarial,
                                const float *original);
 
 /* The rounding alone: `count` values each, in the same order; out may be `original`. */
-GB_API int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original, size_t count,
-                       gb_norm norm, float eps);
+GB_API int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original,
+                       size_t count, gb_norm norm, float eps);
 
 #ifdef __cplusplus
 }

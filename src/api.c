@@ -1,5 +1,5 @@
-// The public API: checks arguments and forwards. What gibbon.h declares and this file does not define
-// is the inner function itself.
+// The public API: checks arguments and forwards. What gibbon.h declares and this file does not
+// define is the inner function itself.
 #include "attack/attack.h"
 #include "attack/quantize.h"
 #include "image/preproc.h"

@@ -58,8 +58,8 @@ int gb_attack_resolve(gb_attack_config *config);
 
 // --- running (attack/attack.c) ---
 
-// Makes an attack ready: its session has base's batch, normalisation, bindings and log, the gradient
-// and config's loss. On GB_ERR_DEVICE_MEM the batch is halved, with a warning, down to 1.
+// Makes an attack ready: its session has base's batch, normalisation, bindings and log, the
+// gradient and config's loss. On GB_ERR_DEVICE_MEM the batch is halved, with a warning, down to 1.
 int gb_attack_create(gb_attack **out, gb_device *dev, const gb_graph *model,
                      const gb_session_options *base, const gb_attack_config *config);
 // The session, good for gb_session_logits too; its batch may be smaller than asked for.

@@ -1,5 +1,5 @@
-// FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018): steps along the gradient of a loss, each
-// projected onto the ball around the image. FGSM is the one step of length eps.
+// FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018): steps along the gradient of a loss,
+// each projected onto the ball around the image. FGSM is the one step of length eps.
 #include "attack/method.h"
 #include "attack/steps.h"
 

@@ -66,7 +66,8 @@ static void put_float(args *a, float v)
     put(a, sizeof v, &v);
 }
 
-// Makes kernel `k`, `width` work-items an image; width 0: one item an image, a launch of one dimension.
+// Makes kernel `k`, `width` work-items an image; width 0: one item an image, a launch of one
+// dimension.
 static args make(gb_steps *s, int k, const char *name, size_t width)
 {
     const size_t wide[3] = {width, s->batch, 1}, narrow[3] = {s->batch, 1, 1}, any[3] = {0};

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Elements of all folded constants together at most; and of one when only shapes are wanted, as large
-// constants decide no shape.
+// Elements of all folded constants together at most; and of one when only shapes are wanted, as
+// large constants decide no shape.
 static const int64_t max_folded = (int64_t)1 << 28, max_for_shapes = 1 << 16;
 
 typedef struct build {

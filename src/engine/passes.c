@@ -66,7 +66,8 @@ static bool per_channel(float *out, const gb_value *v, const gb_shape *shape, in
     return true;
 }
 
-// The node computes x * scale + shift per channel; false if it is no such thing. axis: of x's channels.
+// The node computes x * scale + shift per channel; false if it is no such thing. axis: of x's
+// channels.
 static bool as_affine(const gb_node *node, const gb_value *x, int axis, float *scale, float *shift)
 {
     const gb_shape *shape = &node->out[0]->shape;

@@ -8,9 +8,9 @@
 // value that keeps the output's name.
 int gb_pass_at_logits(gb_graph *g, size_t output);
 
-// Folds BatchNormalization, per-channel Mul and Add into the convolution or dense layer before them, and
-// fuses residual additions and piecewise-linear activations (Relu, LeakyRelu, Clip) into its
-// epilogue. Uses must be counted; the graph is pruned and counted again.
+// Folds BatchNormalization, per-channel Mul and Add into the convolution or dense layer before
+// them, and fuses residual additions and piecewise-linear activations (Relu, LeakyRelu, Clip) into
+// its epilogue. Uses must be counted; the graph is pruned and counted again.
 int gb_pass_fuse(gb_graph *g);
 
 #endif

@@ -4,9 +4,9 @@
 
 #include "ir/ir.h"
 
-// Applies every rule of the table in patterns.c to an instance until none fits. Uses must be counted;
-// the graph is pruned and counted again. A subgraph is replaced only if nothing else reads its inner
-// values.
+// Applies every rule of the table in patterns.c to an instance until none fits. Uses must be
+// counted; the graph is pruned and counted again. A subgraph is replaced only if nothing else reads
+// its inner values.
 int gb_pass_patterns(gb_graph *g);
 
 #endif

@@ -53,8 +53,8 @@ static gb_node *insert_behind_input(gb_graph *g, const char *type, int n_in, int
     return node;
 }
 
-// Preprocessing is part of the graph: (pixel * range - mean) / std is a BatchNormalization with mean
-// 0 and variance 1, the reversal of channels a Gather.
+// Preprocessing is part of the graph: (pixel * range - mean) / std is a BatchNormalization with
+// mean 0 and variance 1, the reversal of channels a Gather.
 static int add_normalize(gb_graph *g, const gb_normalize *n)
 {
     const float zeros[4] = {0}, ones[4] = {1, 1, 1, 1};

@@ -8,8 +8,8 @@
 #include "op/loss.h"
 
 // What happens between pixels in [0,1] and the model's input, as nodes in front of the model:
-// x = (pixel[c] * range - mean[c]) / std[c], channels reversed first if bgr (mean and std are in the
-// model's channel order).
+// x = (pixel[c] * range - mean[c]) / std[c], channels reversed first if bgr (mean and std are in
+// the model's channel order).
 typedef struct gb_normalize {
     bool on, bgr;
     float range;
@@ -37,8 +37,8 @@ typedef struct gb_session_options {
 
 typedef struct gb_session gb_session;
 
-// GB_ERR_DEVICE_MEM: the batch does not fit. GB_ERR_UNSUPPORTED: lists every unsupported operator, or
-// names the operator without a gradient.
+// GB_ERR_DEVICE_MEM: the batch does not fit. GB_ERR_UNSUPPORTED: lists every unsupported operator,
+// or names the operator without a gradient.
 int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
                       const gb_session_options *options);
 void gb_session_free(gb_session *s);

@@ -14,8 +14,9 @@ typedef struct gb_image {
 void gb_image_finish(gb_image *image);
 int gb_image_init(gb_image *image, int width, int height, int channels);
 
-// JPEG (baseline, progressive, grey, CMYK/YCCK, EXIF orientation honoured) or PNG (8/16 bit, palette,
-// alpha over white, interlaced), told apart by content. channels: 1 or 3 converts, 0 keeps.
+// JPEG (baseline, progressive, grey, CMYK/YCCK, EXIF orientation honoured) or PNG (8/16 bit,
+// palette, alpha over white, interlaced), told apart by content. channels: 1 or 3 converts, 0
+// keeps.
 int gb_image_read(gb_image *out, const char *path, int channels);
 int gb_image_decode(gb_image *out, const void *bytes, size_t size, const char *name, int channels);
 int gb_image_convert(gb_image *out, const gb_image *in, int channels); // grey <-> RGB, or a copy
@@ -36,8 +37,8 @@ int gb_image_fit(gb_image *out, const gb_image *in, int resize, int width, int h
 void gb_image_to_chw(float *out, const gb_image *in);
 int gb_image_from_chw(gb_image *out, const float *chw, int channels, int height, int width);
 
-// NPY 1.0-3.0, little-endian, C order: f2, f4, f8, u1, i1, i4, i8, b1 become float; anything else is an
-// error.
+// NPY 1.0-3.0, little-endian, C order: f2, f4, f8, u1, i1, i4, i8, b1 become float; anything else
+// is an error.
 typedef struct gb_npy {
     int rank;
     int64_t dim[8];

@@ -19,9 +19,9 @@ typedef struct gb_labels {
     gb_arena arena;
 } gb_labels;
 
-// One class a line: "index name", "index WNID name", "WNID name" or "name", the same form on all lines
-// (without an index, the line's number counts from 0); or JSON: an array of names, or an object from
-// index to name or [WNID, name].
+// One class a line: "index name", "index WNID name", "WNID name" or "name", the same form on all
+// lines (without an index, the line's number counts from 0); or JSON: an array of names, or an
+// object from index to name or [WNID, name].
 int gb_labels_read(gb_labels *out, const char *path);
 int gb_labels_decode(gb_labels *out, const void *bytes, size_t size, const char *name);
 void gb_labels_finish(gb_labels *labels);
@@ -32,9 +32,9 @@ const gb_class *gb_labels_wnid(const gb_labels *labels, const char *wnid);
 char *gb_labels_text(char *buf, size_t size, const gb_labels *labels, int64_t index);
 
 // The class that a person means by `text`: an index, a WordNet ID, a name or one of its synonyms
-// (letter case and '_' for ' ' do not matter), or a piece of a single name. Ambiguous and unknown ones are
-// errors that list candidates. classes: how many the model has, 0 unknown; others are out of range.
-// Without labels (NULL or empty) only an index will do.
+// (letter case and '_' for ' ' do not matter), or a piece of a single name. Ambiguous and unknown
+// ones are errors that list candidates. classes: how many the model has, 0 unknown; others are out
+// of range. Without labels (NULL or empty) only an index will do.
 int gb_labels_find(int *out, const gb_labels *labels, const char *text, int64_t classes);
 
 #endif

@@ -1,7 +1,8 @@
 // NPY in and out: numpy's file format for one array, versions 1.0 to 3.0.
 //
-// 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4, little-endian),
-// the header, the data. The header is a Python dict with the keys descr, fortran_order and shape.
+// 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4,
+// little-endian), the header, the data. The header is a Python dict with the keys descr,
+// fortran_order and shape.
 #include "image/image.h"
 
 #include "base/file.h"

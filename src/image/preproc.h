@@ -41,8 +41,8 @@ int gb_preproc_fit_model(gb_preproc *p, int channels, int height, int width);
 // model's size already is taken as it is, so that an attack's saved result reads back unchanged.
 int gb_preproc_image(gb_image *out, const gb_image *in, const gb_preproc *p);
 
-// One line for people: "imagenet: resize 256, crop 224x224, RGB in 0..1, minus 0.485 0.456 0.406, over
-// 0.229 0.224 0.225". Returns buf.
+// One line for people: "imagenet: resize 256, crop 224x224, RGB in 0..1, minus 0.485 0.456 0.406,
+// over 0.229 0.224 0.225". Returns buf.
 char *gb_preproc_text(char *buf, size_t size, const gb_preproc *p);
 
 #endif

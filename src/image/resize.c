@@ -9,7 +9,8 @@
 // and two are head room for the sum and its sign.
 enum { PRECISION = 32 - 8 - 2 };
 
-// For one axis: output i is the sum over k < count[i] of weight[i * taps + k] * input[first[i] + k].
+// For one axis: output i is the sum over k < count[i] of weight[i * taps + k] * input[first[i] +
+// k].
 typedef struct filter {
     int taps;
     int *first, *count;
@@ -120,8 +121,9 @@ static int copy(gb_image *out, const gb_image *in)
     return err;
 }
 
-// Rows first, then columns, each only where that side changes. (From version 13 on, Pillow takes the
-// columns first where the height shrinks much more than the width; that moves some pixels by one.)
+// Rows first, then columns, each only where that side changes. (From version 13 on, Pillow takes
+// the columns first where the height shrinks much more than the width; that moves some pixels by
+// one.)
 int gb_image_resize(gb_image *out, const gb_image *in, int width, int height)
 {
     gb_image wide = {0};
@@ -171,7 +173,8 @@ int gb_image_resize_short(gb_image *out, const gb_image *in, int side)
 }
 
 // Where a crop of `size` starts on an axis of `length`: int(round((length - size) / 2.0)) with
-// Python's rounding of halves to even; negative where padding comes first, (size - length) / 2 of it.
+// Python's rounding of halves to even; negative where padding comes first, (size - length) / 2 of
+// it.
 static int crop_start(int length, int size)
 {
     const int extra = length - size, half = extra / 2;

@@ -4,11 +4,11 @@
 
 #include "ir/ir.h"
 
-// Reads an ONNX file: IR version 3 and later, opset 7 to 21, dense tensors of every ONNX number type
-// in raw, typed or external storage (external paths are relative to the file's folder and may not
-// leave it). Initializers that are also listed as inputs are constants, and `Constant` nodes become
-// constants. Symbolic dimensions are -1. A node of a foreign domain has the type "domain:Name". The
-// result is sorted and pruned; operators are not checked against the table yet
+// Reads an ONNX file: IR version 3 and later, opset 7 to 21, dense tensors of every ONNX number
+// type in raw, typed or external storage (external paths are relative to the file's folder and may
+// not leave it). Initializers that are also listed as inputs are constants, and `Constant` nodes
+// become constants. Symbolic dimensions are -1. A node of a foreign domain has the type
+// "domain:Name". The result is sorted and pruned; operators are not checked against the table yet
 // (gb_model_unsupported does).
 int gb_onnx_load(gb_graph **out, const char *path);
 

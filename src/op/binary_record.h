@@ -10,8 +10,8 @@ typedef enum gb_ternary_kind {
     GB_MUL_ADD // c a + b
 } gb_ternary_kind;
 
-// y = f(a, b), or f(c, a, b): views with strides for every dimension of `shape` (gb_view_broadcast).
-// y may be a.
+// y = f(a, b), or f(c, a, b): views with strides for every dimension of `shape`
+// (gb_view_broadcast). y may be a.
 void gb_emit_binary(gb_emit *e, const gb_shape *shape, const gb_view *y, const gb_view *a,
                     const gb_view *b, gb_binary_kind kind);
 void gb_emit_ternary(gb_emit *e, const gb_shape *shape, const gb_view *y, const gb_view *c,

@@ -1,4 +1,5 @@
-// Records convolutions: the gathered GEMM, or the depthwise kernel where each channel is its own group.
+// Records convolutions: the gathered GEMM, or the depthwise kernel where each channel is its own
+// group.
 #include "op/conv_narrow.h"
 #include "op/gathered.h"
 #include "op/infer.h"

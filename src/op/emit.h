@@ -164,8 +164,8 @@ typedef struct gb_target {
 gb_target gb_emit_target(gb_emit *e, gb_value *value);
 
 // The same as pixels, for kernels that write every element once; a temporary where the value is
-// no such matrix, copied back by gb_emit_target_done. If `mask` is not NULL the kernel must multiply
-// its final sum: by 1 where the bit is set, else by mask_slope.
+// no such matrix, copied back by gb_emit_target_done. If `mask` is not NULL the kernel must
+// multiply its final sum: by 1 where the bit is set, else by mask_slope.
 typedef struct gb_pixel_target {
     gb_pixels pixels;
     bool add;
@@ -177,8 +177,8 @@ typedef struct gb_pixel_target {
 gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis);
 void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis);
 
-// Contributes dy itself to the gradient of `value` (y = value + ...): takes the store of dy over where
-// that is possible, else copies or adds. The last thing that a backward does with dy.
+// Contributes dy itself to the gradient of `value` (y = value + ...): takes the store of dy over
+// where that is possible, else copies or adds. The last thing that a backward does with dy.
 void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y);
 
 // --- masks: one bit per element of a piecewise-linear activation's output ---

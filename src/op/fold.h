@@ -38,8 +38,8 @@ typedef struct gb_fold {
     float scale;
 } gb_fold;
 
-// Folds over the dimensions of `shape` where over[d]; all views have strides for these dimensions, the
-// output's being ignored in those. `add`: out += instead of out =. Nothing is folded over where
+// Folds over the dimensions of `shape` where over[d]; all views have strides for these dimensions,
+// the output's being ignored in those. `add`: out += instead of out =. Nothing is folded over where
 // `over` is all false: then this is a map. The order of summation depends on the sizes alone.
 void gb_emit_fold(gb_emit *e, const gb_shape *shape, const bool *over, const gb_fold *fold,
                   const gb_view *out, bool add, const gb_view *const *in, int n_in);

@@ -30,8 +30,8 @@ static form choose_form(const gb_device_info *info, int64_t n)
     return f;
 }
 
-// Small groups are merged into block-diagonal ones of at least a mask word of outputs: more products
-// with zero, but on full vectors. Returns how many are merged.
+// Small groups are merged into block-diagonal ones of at least a mask word of outputs: more
+// products with zero, but on full vectors. Returns how many are merged.
 static int64_t merge_groups(int64_t groups, int64_t k, int64_t n)
 {
     int64_t best = 1, best_cost = INT64_MAX;

@@ -1,4 +1,5 @@
-// Records MaxPool and AveragePool over row tables; their gradients gather with the transposed table.
+// Records MaxPool and AveragePool over row tables; their gradients gather with the transposed
+// table.
 #include "op/record.h"
 #include "op/tables.h"
 

@@ -4,8 +4,9 @@
 
 #include "op/emit.h"
 
-// out[0][batch][m][n] = scale * sum_k A[batch][m][k] * B[batch][k][n], A and B being in[0] and in[1],
-// their last two dimensions swapped where trans_* says so; leading dimensions broadcast to `batch`.
+// out[0][batch][m][n] = scale * sum_k A[batch][m][k] * B[batch][k][n], A and B being in[0] and
+// in[1], their last two dimensions swapped where trans_* says so; leading dimensions broadcast to
+// `batch`.
 typedef struct gb_product {
     int64_t m, n, k;
     float scale;

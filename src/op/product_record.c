@@ -37,8 +37,8 @@ static matrices as_matrices(const gb_view *view, const gb_shape *shape, const gb
     return swap ? transposed(m) : m;
 }
 
-// A temporary for batch x rows x cols elements, once for each that differs, columns contiguous; with
-// the views that copy between it and m.
+// A temporary for batch x rows x cols elements, once for each that differs, columns contiguous;
+// with the views that copy between it and m.
 static matrices dense_temp(gb_emit *e, const matrices *m, const gb_shape *batch, int64_t rows,
                            int64_t cols, gb_shape *shape, gb_view *there, gb_view *here)
 {
@@ -85,8 +85,8 @@ static gb_store *offsets(gb_emit *e, const gb_shape *batch, const matrices *cons
     return gb_emit_const_take(e, table, (size_t)(3 * count) * sizeof *table, "offsets");
 }
 
-// C (+)= scale * A B. The kernel wants contiguous columns in B and C: what is not is swapped (C' = B' A')
-// or copied.
+// C (+)= scale * A B. The kernel wants contiguous columns in B and C: what is not is swapped (C' =
+// B' A') or copied.
 static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, matrices b, int64_t m,
                     int64_t n, int64_t k, float scale, bool add)
 {

@@ -4,8 +4,8 @@
 
 #include "op/nd.h"
 
-// The dimensions of `shape` where across[d] make the columns, the others the rows; both stay in their
-// logical order.
+// The dimensions of `shape` where across[d] make the columns, the others the rows; both stay in
+// their logical order.
 typedef struct gb_rows {
     gb_nd rows, columns;
     int64_t count; // of rows

@@ -16,7 +16,8 @@ int32_t *gb_table_transposed(gb_emit *e, const gb_window *w);
 int32_t *gb_table_identity(gb_emit *e, int64_t count);
 
 // The input points whose valid taps are the same: those with one residue of (i + pad) modulo the
-// stride in each dimension. A convolution's input gradient is a stride-1 convolution over each class.
+// stride in each dimension. A convolution's input gradient is a stride-1 convolution over each
+// class.
 typedef struct gb_phase {
     int64_t taps, points;
     int64_t *tap;    // [taps]: index of the tap in the kernel

@@ -1,5 +1,5 @@
-// The naive reference: each operator on the host, one obvious loop nest, in double where tensors are
-// floats. Constant folding, tests and `gibbon selftest` use it; it is never optimised.
+// The naive reference: each operator on the host, one obvious loop nest, in double where tensors
+// are floats. Constant folding, tests and `gibbon selftest` use it; it is never optimised.
 //
 // Every function has the signature of gb_op.eval (see op/op.h): inputs in[], results into the
 // created tensors out[]. Elements are read and written with gb_tensor_get and gb_tensor_set.

@@ -17,7 +17,8 @@ static int blank(gb_image *out, int width, int height)
     return err;
 }
 
-// The largest of 1, 2, 5, 10, 20, 50 ... that keeps the perturbation in 128 +- 127; 0: there is none.
+// The largest of 1, 2, 5, 10, 20, 50 ... that keeps the perturbation in 128 +- 127; 0: there is
+// none.
 static int amplification(const gb_image *a, const gb_image *b)
 {
     int peak = 0, factor = 1;

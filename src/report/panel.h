@@ -11,8 +11,8 @@ typedef struct gb_panel {
 } gb_panel;
 
 // Draws it as RGB; pictures smaller than 224 high are scaled up by a whole factor, pixels repeated.
-// The perturbation is shown around mid-grey, amplified by the largest of 1, 2, 5, 10, 20, 50 ... that
-// keeps its peak inside the range; the factor is written below it.
+// The perturbation is shown around mid-grey, amplified by the largest of 1, 2, 5, 10, 20, 50 ...
+// that keeps its peak inside the range; the factor is written below it.
 int gb_panel_draw(gb_image *out, const gb_panel *panel);
 
 // Panels (or any RGB pictures) in rows of `columns`, top-left aligned, on white.

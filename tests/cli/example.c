@@ -1,4 +1,5 @@
-/* The library in 30 lines: MODEL.onnx PICTURE PRESET OUT.png writes a picture that fools the model. */
+/* The library in 30 lines: MODEL.onnx PICTURE PRESET OUT.png writes a picture that fools the model.
+ */
 #include <gibbon.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// Fuzzes the model loader: decode, sort, prune, print and instantiate; then the same bytes as a lone
-// tensor.
+// Fuzzes the model loader: decode, sort, prune, print and instantiate; then the same bytes as a
+// lone tensor.
 #include "engine/instance.h"
 #include "onnx/load.h"
 

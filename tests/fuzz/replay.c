@@ -1,5 +1,5 @@
-// Feeds files, and the files of folders, to a fuzz target's LLVMFuzzerTestOneInput, so that the seeds
-// and every input that once failed run with the ordinary tests and an ordinary compiler.
+// Feeds files, and the files of folders, to a fuzz target's LLVMFuzzerTestOneInput, so that the
+// seeds and every input that once failed run with the ordinary tests and an ordinary compiler.
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/status.h"

@@ -5,8 +5,8 @@
 #include "engine/session.h"
 #include "op/onnx_cases.h"
 
-// Inputs of floats are given at run time, others are bound. Where an operator wants parameters to be
-// constant (GB_ERR_UNSUPPORTED), one input is left free: the first that will do. free_input[i]:
+// Inputs of floats are given at run time, others are bound. Where an operator wants parameters to
+// be constant (GB_ERR_UNSUPPORTED), one input is left free: the first that will do. free_input[i]:
 // whether input i is. With `seed`, an output's name, gradients are planned too.
 int onnx_session(gb_session **out, gb_device *dev, const onnx_case *c, const char *seed,
                  bool *free_input);

@@ -1,5 +1,6 @@
 // Losses and their gradients on the device against the formulas in double, the gradients by the
-// derivative of the formulas; also where the label is all but certain, and where logits are not finite.
+// derivative of the formulas; also where the label is all but certain, and where logits are not
+// finite.
 #include "support/device.h"
 
 #include "engine/session.h"

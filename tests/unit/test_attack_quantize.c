@@ -35,8 +35,8 @@ static double distance(const uint8_t *a, const uint8_t *b, gb_norm norm)
     return norm == GB_NORM_LINF ? most : sqrt(sum);
 }
 
-// Floats inside the ball: the bytes are inside and at most one level from the floats; where rounding
-// to nearest is inside already, that is what comes out.
+// Floats inside the ball: the bytes are inside and at most one level from the floats; where
+// rounding to nearest is inside already, that is what comes out.
 static void test_inside(void **state)
 {
     float adv[N];
@@ -105,7 +105,8 @@ static void test_farthest_first(void **state)
     uint8_t original[3] = {100, 100, 100}, out[3];
     const float adv[3] = {109.6f / 255, 101.6f / 255, 98.0f / 255};
     (void)state;
-    // nearest: 10, 2, -2 from the original, squares 108; the floats: 98.7. Moving the first is enough.
+    // nearest: 10, 2, -2 from the original, squares 108; the floats: 98.7. Moving the first is
+    // enough.
     assert_ok(gb_quantize(out, adv, original, 3, GB_NORM_L2, (float)(sqrt(100) / 255)));
     assert_int_equal(109, out[0]);
     assert_int_equal(102, out[1]);

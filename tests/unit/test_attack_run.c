@@ -20,8 +20,8 @@ static void test_early_stop_ends(void **state)
     assert_true(n_gradients < 100); // looked at every 16 steps at the latest
 }
 
-// Images whose first success does not survive rounding take all their steps; the others stay as they
-// were.
+// Images whose first success does not survive rounding take all their steps; the others stay as
+// they were.
 static void test_eight_bit(void **state)
 {
     gb_attack_config c;
