@@ -135,8 +135,8 @@ typedef struct gb_attack_config {
     int targeted;       /* labels are the classes to reach instead of those to leave */
     int early_stop;     /* an image rests at its first success; else all steps are taken */
     int keep_best;      /* return the iterate with success, then the best loss; else the last one */
-    int eight_bit;      /* with early_stop: an image whose first success is lost in rounding to 8 bits
-                           inside the ball takes all its steps after all */
+    int eight_bit;      /* with early_stop: an image whose first success is lost in rounding to 8
+                           bits inside the ball takes all its steps after all */
     uint64_t seed;      /* same seed, same result for an image, whatever batch it is in */
 } gb_attack_config;
 
@@ -147,10 +147,10 @@ GB_API int gb_attack_default(gb_attack_config *config, const char *method);
 typedef struct gb_attack_result {
     int done;           /* 0: the run was cancelled before this image was finished */
     int label;          /* the class to leave, or with `targeted` to reach */
-    int success;        /* the returned floats are misclassified (targeted: take the target class) */
+    int success;        /* the returned floats are misclassified (targeted: as the target) */
     int predicted;      /* class of the returned floats */
-    int iterations;     /* steps until the first success, over all restarts; all steps without one */
-    int zero_gradients; /* steps whose gradient was zero everywhere: masked or saturated gradients */
+    int iterations;     /* steps until the first success, over all restarts; all without one */
+    int zero_gradients; /* steps whose gradient was zero everywhere: masked or saturated */
     float loss;         /* of the returned floats */
     double linf, l2;    /* distances from the input, in the [0,1] range */
 } gb_attack_result;

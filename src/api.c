@@ -74,8 +74,8 @@ static int set_preprocess(gb_model *model, const gb_preproc *preproc)
     gb_preproc p = *preproc;
     const int64_t *file = model->shape.dim;
     int64_t *dim = model->graph->in[0]->shape.dim;
-    int err = gb_preproc_fit_model(&p, file[1] < 0 ? 3 : (int)file[1], file[2] < 0 ? 0 : (int)file[2],
-                                   file[3] < 0 ? 0 : (int)file[3]);
+    int err = gb_preproc_fit_model(&p, file[1] < 0 ? 3 : (int)file[1],
+                                   file[2] < 0 ? 0 : (int)file[2], file[3] < 0 ? 0 : (int)file[3]);
     if (err < 0)
         return err;
     dim[1] = p.channels;
@@ -89,8 +89,9 @@ static int check_input(const gb_graph *graph, const char *path)
 {
     const gb_value *in = graph->n_in == 1 ? graph->in[0] : NULL;
     if (!in || in->type != GB_F32 || in->shape.rank != 4)
-        return gb_fail(GB_ERR_UNSUPPORTED, "%s: not a classifier of images: it does not have one input "
-                       "(N,C,H,W)", path);
+        return gb_fail(GB_ERR_UNSUPPORTED,
+                       "%s: not a classifier of images: it does not have one input (N,C,H,W)",
+                       path);
     for (int i = 1; i < 4; i++) {
         if (in->shape.dim[i] > (i == 1 ? 4 : 1 << 16))
             return gb_fail(GB_ERR_UNSUPPORTED, "%s: its images are too large", path);

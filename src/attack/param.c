@@ -132,7 +132,8 @@ int gb_param_set(gb_attack_config *config, const gb_param *param, const char *te
         if (real < param->min)
             return gb_fail(GB_ERR_ARG, "%s %s is negative", param->name, text);
         if (real > param->max)
-            return gb_fail(GB_ERR_ARG, "%s %s is too large; pixels are in [0,1]: did you mean %s/255?",
+            return gb_fail(GB_ERR_ARG,
+                           "%s %s is too large; pixels are in [0,1]: did you mean %s/255?",
                            param->name, text, text);
         memcpy(field, &real, sizeof real);
         return 0;

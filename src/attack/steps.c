@@ -215,9 +215,11 @@ static int check_session(gb_steps *s)
     const gb_io *in = gb_session_input(s->session, 0), *out = gb_session_output(s->session, 0);
     const gb_io *grad = gb_session_grad(s->session, 0);
     if (!grad || !gb_session_losses(s->session) || !gb_session_labels(s->session))
-        return gb_fail(GB_ERR_ARG, "an attack needs a session with a loss and the input's gradient");
+        return gb_fail(GB_ERR_ARG,
+                       "an attack needs a session with a loss and the input's gradient");
     if (in->shape.rank < 2 || out->shape.rank != 2 || s->pixels > INT32_MAX)
-        return gb_fail(GB_ERR_UNSUPPORTED, "attacks need one (N,...) input and one (N,classes) output");
+        return gb_fail(GB_ERR_UNSUPPORTED,
+                       "attacks need one (N,...) input and one (N,classes) output");
     bool same = in->view.offset == 0 && grad->view.offset == 0 && out->view.offset == 0 &&
                 in->view.stride[0] == (int64_t)s->pixels &&
                 out->view.stride[0] == out->shape.dim[1];

@@ -73,8 +73,9 @@ static int lay_out(gb_plan *plan, const gb_device_info *info, gb_store **temp, i
                 break;
         }
         if (arena == GB_MAX_ARENAS)
-            return gb_fail(GB_ERR_DEVICE_MEM, "the plan needs more than %d buffers of %zu MB; use a "
-                           "smaller batch", GB_MAX_ARENAS, limit >> 20);
+            return gb_fail(GB_ERR_DEVICE_MEM,
+                           "the plan needs more than %d buffers of %zu MB; use a smaller batch",
+                           GB_MAX_ARENAS, limit >> 20);
         arena_of[i] = arena;
         if (separate)
             continue;

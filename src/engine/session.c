@@ -62,8 +62,9 @@ static int add_normalize(gb_graph *g, const gb_normalize *n)
     const gb_shape *shape = &g->in[0]->shape;
     int64_t channels = shape->rank > 1 ? shape->dim[1] : 0;
     if (channels < 1 || channels > 4)
-        return gb_fail(GB_ERR_UNSUPPORTED, "preprocessing is for inputs of 1 to 4 channels; '%s' has "
-                       "%lld", g->in[0]->name, (long long)channels);
+        return gb_fail(GB_ERR_UNSUPPORTED,
+                       "preprocessing is for inputs of 1 to 4 channels; '%s' has %lld",
+                       g->in[0]->name, (long long)channels);
     for (int c = 0; c < 4; c++) {
         scale[c] = n->range / n->std[c];
         shift[c] = -n->mean[c] / n->std[c];

@@ -58,8 +58,8 @@ const gb_io *gb_session_output(const gb_session *s, size_t i); // with a loss: 0
 const gb_io *gb_session_grad(const gb_session *s, size_t i);   // dL/d(input i); NULL without grad
 const gb_io *gb_session_seed(const gb_session *s);             // upload dL/d(output) here
 gb_buf *gb_session_labels(const gb_session *s); // int32 [batch]; with a loss
-gb_buf *gb_session_losses(const gb_session *s); // float [batch], one per image; gradients are of the
-                                                // sum, so no image sees its batch
+gb_buf *gb_session_losses(const gb_session *s); // float [batch], one per image; gradients are of
+                                                // the sum, so no image sees its batch
 gb_device *gb_session_device(const gb_session *s);
 int64_t gb_session_batch(const gb_session *s);
 

@@ -36,8 +36,9 @@ int gb_image_check_size(const char *name, uint64_t width, uint64_t height)
     if (width == 0 || height == 0)
         return gb_fail(GB_ERR_FORMAT, "%s: the picture has no pixels", name);
     if (width > GB_MAX_PIXELS || height > GB_MAX_PIXELS || width * height > GB_MAX_PIXELS)
-        return gb_fail(GB_ERR_UNSUPPORTED, "%s: claims %llu x %llu pixels, more than the %d allowed",
-                       name, (unsigned long long)width, (unsigned long long)height, GB_MAX_PIXELS);
+        return gb_fail(GB_ERR_UNSUPPORTED,
+                       "%s: claims %llu x %llu pixels, more than the %d allowed", name,
+                       (unsigned long long)width, (unsigned long long)height, GB_MAX_PIXELS);
     return 0;
 }
 

@@ -344,8 +344,9 @@ int gb_labels_find(int *out, const gb_labels *labels, const char *text, int64_t 
     }
     if (index > INT32_MAX || (classes > 0 && index >= classes)) {
         if (classes > 0)
-            return gb_fail(GB_ERR_ARG, "class %.64s is out of range: the model has classes 0 to %lld",
-                           text, (long long)classes - 1);
+            return gb_fail(GB_ERR_ARG,
+                           "class %.64s is out of range: the model has classes 0 to %lld", text,
+                           (long long)classes - 1);
         return gb_fail(GB_ERR_ARG, "class %.64s is out of range", text);
     }
     *out = (int)index;

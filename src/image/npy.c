@@ -98,8 +98,9 @@ static int parse_type(header *h, parser *p)
             return 0;
         }
     }
-    return gb_fail(GB_ERR_UNSUPPORTED, "%s: element type '%s' is not one of f2, f4, f8, u1, i1, i4, "
-                                       "i8, b1", p->name, text);
+    return gb_fail(GB_ERR_UNSUPPORTED,
+                   "%s: element type '%s' is not one of f2, f4, f8, u1, i1, i4, i8, b1",
+                   p->name, text);
 }
 
 static int parse_shape(header *h, parser *p)
@@ -332,7 +333,8 @@ int gb_npy_read_rows(gb_npy *out, const char *path, int64_t first, int64_t count
     int err = open_file(&file, &h, path);
     if (err < 0)
         return err;
-    if (first < 0 || count < 1 || (size_t)first >= h.rows || (size_t)count > h.rows - (size_t)first) {
+    if (first < 0 || count < 1 || (size_t)first >= h.rows ||
+        (size_t)count > h.rows - (size_t)first) {
         err = gb_fail(GB_ERR_ARG, "%s: has %zu rows, not %lld from row %lld on", path, h.rows,
                       (long long)count, (long long)first);
         goto fail;

@@ -89,8 +89,9 @@ void gb_put_view(gb_emit *e, const gb_view *view)
 void gb_put_i32(gb_emit *e, int64_t v)
 {
     if (v < INT32_MIN || v > INT32_MAX)
-        gb_emit_fail(e, gb_fail(GB_ERR_DEVICE_MEM, "%s: more than 2^31 elements in one tensor; "
-                                "use a smaller batch", e->node ? gb_node_text(e->node) : "gradient"));
+        gb_emit_fail(e, gb_fail(GB_ERR_DEVICE_MEM,
+                                "%s: more than 2^31 elements in one tensor; use a smaller batch",
+                                e->node ? gb_node_text(e->node) : "gradient"));
     put(e, (gb_arg){.kind = GB_ARG_I32, .i = (int32_t)v});
 }
 
@@ -403,7 +404,8 @@ gb_target gb_emit_target(gb_emit *e, gb_value *value)
     if (e->status)
         return target;
     if (!store->grad)
-        store->grad = gb_emit_temp(e, store->bytes, gb_arena_printf(&e->arena, "d %s", store->what));
+        store->grad =
+            gb_emit_temp(e, store->bytes, gb_arena_printf(&e->arena, "d %s", store->what));
     target.view.store = store->grad;
     target.add = store->grad_written;
     if (!store->grad_written && !fills_store(value)) {

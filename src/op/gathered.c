@@ -145,5 +145,6 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
                  (size_t)groups);
     gb_emit_local(e, f.lx, f.ly, 1);
     if (l)
-        l->flops = 2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);
+        l->flops =
+            2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);
 }

@@ -113,8 +113,9 @@ static void check_reach(gb_emit *e, const gb_nd *nd)
         for (int d = 0; d < nd->n_dim; d++)
             reach += (nd->size[d] - 1) * magnitude(nd->stride[d][i]);
         if (reach > INT32_MAX)
-            gb_emit_fail(e, gb_fail(GB_ERR_DEVICE_MEM, "%s: more than 2^31 elements in one tensor; "
-                                    "use a smaller batch", e->node ? gb_node_text(e->node) : "copy"));
+            gb_emit_fail(e, gb_fail(GB_ERR_DEVICE_MEM,
+                                    "%s: over 2^31 elements in one tensor; use a smaller batch",
+                                    e->node ? gb_node_text(e->node) : "copy"));
     }
 }
 

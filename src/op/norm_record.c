@@ -123,7 +123,8 @@ static gb_view row_parameter(gb_emit *e, const gb_node *node, int i, const gb_no
                                 gb_node_text(node), i));
         return view;
     }
-    gb_view full = dense_temp(e, &row, GB_ORDER_PLAIN), wide = gb_view_broadcast(&view, &v->shape, &row);
+    gb_view full = dense_temp(e, &row, GB_ORDER_PLAIN),
+            wide = gb_view_broadcast(&view, &v->shape, &row);
     gb_emit_copy(e, &row, &full, &wide, false);
     return full;
 }

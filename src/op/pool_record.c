@@ -60,8 +60,9 @@ int gb_max_pool_forward(gb_emit *e, gb_node *node)
     gb_pixels x = gb_emit_pixels(e, node->in[0], 1), y = gb_emit_out_pixels(e, node->out[0], 1);
     gb_store *arg = NULL;
     if (e->want_grad && node->in[0]->needs_grad)
-        arg = gb_emit_temp(e, (size_t)(y.count * arg_pitch(&w)) * (gb_window_taps(&w) <= 256 ? 1 : 4),
-                           gb_arena_printf(&e->arena, "argmax %s", node->out[0]->name));
+        arg =
+            gb_emit_temp(e, (size_t)(y.count * arg_pitch(&w)) * (gb_window_taps(&w) <= 256 ? 1 : 4),
+                         gb_arena_printf(&e->arena, "argmax %s", node->out[0]->name));
     node->state = arg;
     gb_emit_launch(e, "pool", "max_forward", "-DARG=%s", arg_type(&w));
     put_source(e, &x, gb_window_in(&w));

@@ -87,8 +87,8 @@ static gb_store *offsets(gb_emit *e, const gb_shape *batch, const matrices *cons
 
 // C (+)= scale * A B. The kernel wants contiguous columns in B and C: what is not is swapped (C' =
 // B' A') or copied.
-static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, matrices b, int64_t m,
-                    int64_t n, int64_t k, float scale, bool add)
+static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, matrices b,
+                    int64_t m, int64_t n, int64_t k, float scale, bool add)
 {
     int64_t count = gb_shape_count(batch);
     if (e->status || count * m * n == 0)

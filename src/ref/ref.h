@@ -8,7 +8,8 @@
 
 #include "ir/ir.h"
 
-#define GB_REF(name) int name(const gb_node *node, const gb_tensor *const *in, gb_tensor *const *out)
+#define GB_REF(name) \
+    int name(const gb_node *node, const gb_tensor *const *in, gb_tensor *const *out)
 
 // Row-major counters over a shape, for loops of any rank: start with zeros, false after the last.
 bool gb_ref_next(const gb_shape *shape, int64_t *index);

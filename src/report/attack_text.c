@@ -75,7 +75,8 @@ void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_im
             image->l2);
     fprintf(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
     if (image->zero_gradients)
-        fprintf(out, "  %-12s the gradient was zero everywhere in %d of them: masked or saturated\n",
+        fprintf(out,
+                "  %-12s the gradient was zero everywhere in %d of them: masked or saturated\n",
                 "warning", image->zero_gradients);
     if (image->output)
         fprintf(out, "  %-12s %s\n", "written", image->output);
@@ -99,6 +100,7 @@ void gb_report_summary_text(FILE *out, const gb_report *report)
         fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
                 255 * s.mean_linf, s.mean_l2);
     if (s.zero_gradient)
-        fprintf(out, "%zu images had steps with a gradient of zero: the model may mask its gradients\n",
+        fprintf(out,
+                "%zu images had steps with a gradient of zero: the model may mask its gradients\n",
                 s.zero_gradient);
 }

@@ -44,8 +44,8 @@ static int clamp(int v)
 }
 
 // The picture where factor is 0, else factor times its change.
-static void draw_picture(gb_image *out, const gb_image *a, const gb_image *b, int factor, int x, int y,
-                         int scale)
+static void draw_picture(gb_image *out, const gb_image *a, const gb_image *b, int factor, int x,
+                         int y, int scale)
 {
     size_t channels = (size_t)a->channels;
     for (int row = 0; row < a->height; row++) {
@@ -80,7 +80,8 @@ int gb_panel_draw(gb_image *out, const gb_panel *panel)
     lines = after > lines ? after : lines;
     lines = lines > 1 ? lines : 1;
     int top = MARGIN + gb_text_lines(panel->title) * (line + MARGIN / 2);
-    GB_TRY(blank(&image, 3 * column + 4 * MARGIN, top + height + MARGIN / 2 + lines * line + MARGIN));
+    GB_TRY(
+        blank(&image, 3 * column + 4 * MARGIN, top + height + MARGIN / 2 + lines * line + MARGIN));
 
     int factor = amplification(a, b);
     char change[64] = "no perturbation";

@@ -69,7 +69,8 @@ static bool read_tensors(gb_arena *arena, gb_tensor **out, size_t want, const ch
             return false;
         }
         const int type = element_type(bytes, size);
-        const bool ok = is_kept(type) && gb_onnx_decode_tensor(&out[i], arena, bytes, size, path) == 0;
+        const bool ok =
+            is_kept(type) && gb_onnx_decode_tensor(&out[i], arena, bytes, size, path) == 0;
         free(bytes);
         if (!ok) {
             if (type < (int)GB_COUNT(type_names))

@@ -21,7 +21,8 @@ static void fill_seed(gb_tensor *t)
 {
     const int64_t count = gb_shape_count(&t->shape);
     for (int64_t i = 0; i < count; i++)
-        gb_tensor_set(t, i, 2 * gb_uniform(gb_philox4x32((gb_philox){{(uint32_t)i}}, 7, 0).v[0]) - 1);
+        gb_tensor_set(t, i,
+                      2 * gb_uniform(gb_philox4x32((gb_philox){{(uint32_t)i}}, 7, 0).v[0]) - 1);
 }
 
 // The weighted sum of output 0, in double.

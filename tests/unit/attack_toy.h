@@ -222,8 +222,8 @@ static inline gb_attack *make(const gb_attack_config *config, int64_t batch)
     return attack;
 }
 
-static inline void attack_all(float *adv, gb_attack_result *r, const gb_attack_config *config, size_t n,
-                       int64_t batch, const int *goal)
+static inline void attack_all(float *adv, gb_attack_result *r, const gb_attack_config *config,
+                              size_t n, int64_t batch, const int *goal)
 {
     gb_attack *attack = make(config, batch);
     const gb_attack_job job = {.n = n, .images = images, .labels = goal};

@@ -16,8 +16,8 @@ static void test_eps(void **state)
     assert_true(v == 0.25f);
     assert_ok(gb_parse_eps(&v, "3e-2", "eps"));
     assert_true(v == 0.03f);
-    static const char *const wrong[] = {"", "x", "8/", "/255", "8/255/2", "8 /255", "8/0", "nan", "inf",
-                                        "1e999", "1e300", "0.03x", "8/nan", "-"};
+    static const char *const wrong[] = {"", "x", "8/", "/255", "8/255/2", "8 /255", "8/0", "nan",
+                                        "inf", "1e999", "1e300", "0.03x", "8/nan", "-"};
     for (size_t i = 0; i < GB_COUNT(wrong); i++) {
         v = 7;
         assert_err(GB_ERR_ARG, gb_parse_eps(&v, wrong[i], "eps"));

@@ -62,7 +62,7 @@ static void advance(float *x, const float *x0, const float *grad, const gb_attac
     if (c->norm == GB_NORM_L2) {
         far = fmax(length(x, x0), 1e-12);
         for (int i = 0; i < D; i++)
-            x[i] = clip(x0[i] + (float)((double)(x[i] - x0[i]) * fmin(1, (double)c->eps / far)), 0, 1);
+            x[i] = clip(x0[i] + (float)((x[i] - x0[i]) * fmin(1, (double)c->eps / far)), 0, 1);
     }
 }
 
@@ -145,7 +145,7 @@ static void test_walks(void **state)
         c.early_stop = !!(mode & 8);
         c.keep_best = !!(mode & 16);
         c.restarts = c.random_start ? 3 : 1;
-        c.eps = (mode & 32 ? 1 : 0.1f) * (mode & 1 ? 0.5f : 0.05f); // some images break, some do not
+        c.eps = (mode & 32 ? 1 : 0.1f) * (mode & 1 ? 0.5f : 0.05f); // some break, some do not
         c.steps = 4;
         c.eight_bit = 0;
         c.seed = 0x123456789abcdef0u + (unsigned)mode;

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static void check(const char *spec, int resize, int crop, bool bgr, float range, const float mean[3],
-                  const float std[3], int channels)
+static void check(const char *spec, int resize, int crop, bool bgr, float range,
+                  const float mean[3], const float std[3], int channels)
 {
     gb_preproc p;
     assert_ok(gb_preproc_find(&p, spec));

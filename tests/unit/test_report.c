@@ -26,8 +26,9 @@ static const gb_report_image pictures[3] = {
      .linf = 4.0 / 255, .l2 = 1, .iterations = 10, .zero_gradients = 7},
     {.input = "in/none.jpg", .error = "in/none.jpg: No such file or directory"},
 };
-static gb_report report = {.device = &device, .model = "m.onnx", .preprocess = "imagenet", .batch = 2,
-                           .config = &config, .image = pictures, .n = 3, .seconds = 1.5};
+static gb_report report = {.device = &device, .model = "m.onnx", .preprocess = "imagenet",
+                           .batch = 2, .config = &config, .image = pictures, .n = 3,
+                           .seconds = 1.5};
 
 static int setup(void **state)
 {
@@ -244,7 +245,8 @@ static void test_font(void **state)
 
 static void test_sheet(void **state)
 {
-    gb_image a = picture(5, 4, 3, 10), b = picture(3, 6, 3, 20), grey = picture(2, 2, 1, 0), out = {0};
+    gb_image a = picture(5, 4, 3, 10), b = picture(3, 6, 3, 20), grey = picture(2, 2, 1, 0);
+    gb_image out = {0};
     (void)state;
     assert_ok(gb_sheet_draw(&out, (const gb_image *[]){&a, &b, &b}, 3, 2));
     assert_int_equal(8, out.width);
