@@ -1,5 +1,5 @@
-// Records dense layers: Gemm and MatMul with constant weights are a gathered GEMM of one tap; MatMul of
-// two activations is op/matmul_record.c's.
+// Records dense layers: Gemm and MatMul with constant weights are a gathered GEMM of one tap;
+// MatMul of two activations is op/matmul_record.c's.
 #include "op/binary_record.h"
 #include "op/gathered.h"
 #include "op/gemm.h"

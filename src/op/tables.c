@@ -24,8 +24,10 @@ enum { MOST = 1 << 27 }; // entries: windows of sizes that no classifier has
 static int32_t *new_table(int64_t rows, int64_t columns)
 {
     if (columns > 0 && rows > MOST / columns) {
-        gb_fail(GB_ERR_UNSUPPORTED, "a window of %lld taps over %lld points is more than gibbon can "
-                "tabulate", (long long)rows, (long long)columns);
+        gb_fail(GB_ERR_UNSUPPORTED,
+                "a window of %lld taps over %lld points is more than gibbon can "
+                "tabulate",
+                (long long)rows, (long long)columns);
         return NULL;
     }
     int32_t *table = calloc((size_t)(rows * columns) + 1, sizeof *table);
