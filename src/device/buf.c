@@ -13,8 +13,8 @@ int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes)
     size_t left = info->memory > dev->allocated ? info->memory - dev->allocated : 0;
     if (bytes > left || (info->max_alloc && bytes > info->max_alloc))
         return gb_fail(GB_ERR_DEVICE_MEM,
-                       "%s: %zu bytes of memory asked for, but %zu of its %zu are left and one "
-                       "piece may have %zu; a smaller batch needs less",
+                       "%s: %zu bytes of device memory asked for; %zu of %zu are free, at most %zu "
+                       "in one piece. A smaller batch needs less",
                        info->name, bytes, left, info->memory, info->max_alloc);
     buf = calloc(1, sizeof *buf);
     if (!buf)

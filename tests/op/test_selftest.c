@@ -63,7 +63,8 @@ static void with_line(seen *s, gb_selftest_totals *totals, int n, const char *li
     char *at = data;
     for (int i = 0; i <= n; i++)
         assert_non_null(at = strstr(at + 1, "kernel void"));
-    assert_true(asprintf(&text, "%.*s%s\n%s", (int)(at - (char *)data), (char *)data, line, at) > 0);
+    int before = (int)(at - (char *)data);
+    assert_true(asprintf(&text, "%.*s%s\n%s", before, (char *)data, line, at) > 0);
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/softmax.cl", folder);
     assert_ok(gb_file_write(path, text, strlen(text)));
