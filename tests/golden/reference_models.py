@@ -35,7 +35,7 @@ class OneByOne:
     float = double
 
 
-def candidates(model, images, count=20):
+def candidates(model, images, count=12):
     channels, height, width = model.shape[1:]
     x = pictures(images, count, 256)
     x = F.interpolate(x, (height, width), mode="bilinear", antialias=True)
@@ -73,7 +73,7 @@ def main():
     for path in args.models:
         model = OnnxTorch(str(path))
         x = write_references(OneByOne(model), candidates(model, args.images),
-                             args.outdir / path.stem)
+                             args.outdir / path.stem, keep=4)
         check(model, path, args.ref, x)
         link = args.outdir / path.name
         link.unlink(missing_ok=True)
