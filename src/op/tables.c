@@ -25,8 +25,7 @@ static int32_t *new_table(int64_t rows, int64_t columns)
 {
     if (columns > 0 && rows > MOST / columns) {
         gb_fail(GB_ERR_UNSUPPORTED,
-                "a window of %lld taps over %lld points is more than gibbon can "
-                "tabulate",
+                "a window of %lld taps over %lld points is more than can be tabulated",
                 (long long)rows, (long long)columns);
         return NULL;
     }
