@@ -158,6 +158,7 @@ static int find_classes(attack_task *t, const values *v)
     int64_t classes = gb_session_classes(gb_attack_session(t->attack));
     int err = 0;
     t->target = -1;
+    pictures_check_labels(&t->p, t->cli, classes);
     if (v->target && (err = gb_labels_find(&t->target, &t->p.labels, v->target, classes)) < 0)
         return gb_fail_in(err, "--target");
     if (!v->label)

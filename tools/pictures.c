@@ -70,6 +70,14 @@ fail:
     return err;
 }
 
+void pictures_check_labels(const pictures *p, const cli *c, int64_t classes)
+{
+    int last = p->labels.count ? p->labels.item[p->labels.count - 1].index : -1;
+    if (last >= classes)
+        gb_log_line(&c->log, GB_LOG_WARN, "%s names class %d, but the model has classes 0 to %lld",
+                    p->labels.path, last, (long long)classes - 1);
+}
+
 void pictures_close(pictures *p)
 {
     gb_list_finish(&p->list);

@@ -21,6 +21,9 @@ typedef struct pictures {
 int pictures_open(pictures *p, const cli *c, gb_graph *model);
 void pictures_close(pictures *p);
 
+// Says so where --labels names classes that the model does not have.
+void pictures_check_labels(const pictures *p, const cli *c, int64_t classes);
+
 // The preprocessing alone, for commands without pictures.
 int pictures_preprocess(pictures *p, const cli *c, gb_graph *model);
 

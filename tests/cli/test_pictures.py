@@ -221,6 +221,13 @@ def test_labels_out_of_range():
            says="x_77.png")
 
 
+def test_labels_of_another_model():
+    here = harness.folder("labels")
+    model = files.linear(here / "m.onnx", channels=1, size=28)
+    done = gibbon("classify", model, BOOT, *FASHION_ARGS)
+    assert "fashion_labels.txt names class 9, but the model has classes 0 to 3" in done.err, done
+
+
 def test_same_names_from_two_folders():
     here = harness.folder("twins")
     pictures = []
