@@ -14,8 +14,6 @@ def install():
     if not root.exists():
         done = subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root],
                               capture_output=True, text=True)
-        if done.returncode and "Sanitize" in done.stdout + done.stderr:
-            raise Skip("a sanitizer build is not installed")
         assert done.returncode == 0, done.stdout + done.stderr
     return root
 
@@ -69,6 +67,8 @@ def test_manual_page_and_pkg_config():
 def test_readme_example_builds_against_the_installed_library():
     root = install()
     env, folder = library_env(root)
+    if b"__asan_init" in (folder / "libgibbon.so.0").read_bytes():
+        raise Skip("a library with sanitizers needs programs with them")
     include = find(root, "include/gibbon.h").parent
     here = harness.folder("example")
     source = SOURCE / "tests" / "cli" / "example.c"
