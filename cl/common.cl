@@ -15,8 +15,21 @@ typedef int vi;
 #else
 typedef CAT(float, VW) vf;
 typedef CAT(int, VW) vi; // of comparisons: -1 where true (1 where VW is 1)
-#define VLOAD(p) CAT(vload, VW)(0, p)
-#define VSTORE(v, p) CAT(vstore, VW)(v, 0, p)
+// PoCL's vload16 and vstore16 become several moves; a vector type with a float's alignment is
+// moved at once.
+typedef vf vf_anywhere __attribute__((aligned(4)));
+#define VECTOR_MOVES(space)                                                     \
+    static vf __attribute__((overloadable)) VLOAD(const space float *p)         \
+    {                                                                           \
+        return *(const space vf_anywhere *)p;                                   \
+    }                                                                           \
+    static void __attribute__((overloadable)) VSTORE(vf v, space float *p)      \
+    {                                                                           \
+        *(space vf_anywhere *)p = v;                                            \
+    }
+VECTOR_MOVES(global)
+VECTOR_MOVES(local)
+VECTOR_MOVES(private)
 #endif
 #define VBROADCAST(x) ((vf)(x))
 

@@ -53,6 +53,11 @@ const gb_case gb_cases[] = {
     {"Conv", 11, "1x2x4x5x6 =3x2x3x3x3 =3", "pads=1,1,1,1,1,1"},
     {"Conv", 11, "1x2x5x5x5 =4x1x2x3x2", "group=2 strides=2,1,2"},
     {"Conv", 7, "1x3x7x9 =5x3x3x3 =5", "kernel_shape=3,3 pads=1,1,1,1"},
+    // 3x3 of stride 1 and many channels: also for Winograd
+    {"Conv", 11, "2x17x7x9 =19x17x3x3 =19", "pads=1,1,1,1"},
+    {"Conv", 11, "1x33x6x5 =17x33x3x3", "pads=0,1,2,0", "Relu"},
+    {"Conv", 11, "1x16x3x3 =40x16x3x3 =40", NULL, "Relu6"},
+    {"Conv", 11, "1x20x4x7 =18x20x3x3 =18", "pads=2,2,2,2", "BatchNormalization Add LeakyRelu"},
     // fused with what follows
     {"Conv", 11, "2x3x7x9 =5x3x3x3 =5", "pads=1,1,1,1", "Relu"},
     {"Conv", 11, "1x3x7x6 =33x3x3x3", "pads=1,1,1,1 strides=2,2", "Relu"},

@@ -5,6 +5,7 @@
 #include "op/infer.h"
 #include "op/record.h"
 #include "op/tables.h"
+#include "op/winograd.h"
 
 #include <stdlib.h>
 
@@ -78,8 +79,11 @@ static void count_flops(gb_emit *e, const gb_window *w, double share)
 static void record(gb_emit *e, const gb_window *w, gb_gathered *g)
 {
     gb_narrow narrow = {0};
+    int tile = gb_winograd_choose(e->info, w, false);
     if (is_depthwise(w)) {
         depthwise(e, g);
+    } else if (tile) {
+        gb_winograd_record(e, g, w, false, tile);
     } else {
         gb_narrow_forward(e, w, g, &narrow);
         gb_gathered_record(e, g);
@@ -175,6 +179,20 @@ static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const 
     return err;
 }
 
+// dx by Winograd: the kernel turned by half a turn, channels exchanged.
+static void backward_winograd(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
+                              const gb_pixel_target *t, int tile)
+{
+    static const int64_t turned[] = {8, 7, 6, 5, 4, 3, 2, 1, 0};
+    gb_gathered g = {
+        .x = *dy, .y = t->pixels, .images = w->batch, .taps = 9, .groups = 1,
+        .k = w->c_out, .n = w->c_in,
+        .w = {.data = node->in[1]->data, .sn = 9, .sk = 9 * w->c_in, .tap = turned, .scale = 1},
+        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .what = node->in[1]->name,
+    };
+    gb_winograd_record(e, &g, w, true, tile);
+}
+
 static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
                                const gb_pixel_target *t)
 {
@@ -211,11 +229,14 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
     if (node->in[0]->needs_grad) {
         gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1);
         int64_t merge = gb_narrow_merge(&w, &t);
+        int tile = gb_winograd_choose(e->info, &w, true);
         if (is_depthwise(&w)) {
             backward_depthwise(e, node, &w, &dy, &t);
         } else if (merge) {
             if ((err = backward_narrow(e, node, &w, &dy, &t, merge)) < 0)
                 return err;
+        } else if (tile) {
+            backward_winograd(e, node, &w, &dy, &t, tile);
         } else {
             int64_t r[GB_MAX_SPATIAL] = {0};
             do {

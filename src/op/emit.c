@@ -100,6 +100,11 @@ void gb_put_f32(gb_emit *e, float v)
     put(e, (gb_arg){.kind = GB_ARG_F32, .f = v});
 }
 
+void gb_put_local(gb_emit *e, size_t bytes)
+{
+    put(e, (gb_arg){.kind = GB_ARG_LOCAL, .local_bytes = bytes});
+}
+
 // --- stores ---
 
 static gb_store *new_store(gb_emit *e, gb_store_kind kind, size_t bytes, const char *what)

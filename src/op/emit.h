@@ -97,6 +97,7 @@ void gb_put_store(gb_emit *e, gb_store *store);              // global pointer; 
 void gb_put_view(gb_emit *e, const gb_view *view);           // global pointer, then int offset
 void gb_put_i32(gb_emit *e, int64_t v);                      // checked to fit an int
 void gb_put_f32(gb_emit *e, float v);
+void gb_put_local(gb_emit *e, size_t bytes);                 // local memory
 void gb_emit_fail(gb_emit *e, int status);                   // keeps the first failure
 
 // --- stores ---

@@ -1,0 +1,307 @@
+// Records Winograd convolutions: chooses where they pay and how work is split, transforms weights.
+// Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
+#include "op/winograd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The finite points; the last one is infinity. With these F(4x4)'s error is twice that of the
+// direct sum; with the customary 0, +-1, +-2 it is four times that.
+static const double points2[] = {0, 1, -1}, points4[] = {0, 0.625, -0.625, 1.5, -1.5};
+
+enum {
+    TAPS = 3,
+    MAX_EDGE = 6,
+    MOST_COLUMNS = 32,
+    LINE = 16,           // floats of a cache line
+    MAX_SCRATCH = 1 << 20, // a second-level cache, bytes
+    USUAL_BATCH = 4
+};
+
+// How the work is split: a work-item computes `span` tiles, `mr` at a time, of `blocks` times nr
+// output channels, `chunk` input channels at a time. Nothing of this changes the order of a sum.
+typedef struct plan {
+    int tile, edge, mr, nr;
+    int64_t tiles_y, tiles_x, count; // count: of all images
+    int64_t span, blocks, chunk;
+    int64_t pitch, plane; // floats of V from tile to tile, from point to point
+    size_t local_bytes;
+} plan;
+
+// What a convolution or its input gradient computes: y[out][n] from x[in][k].
+typedef struct problem {
+    int64_t batch, k, n;
+    const int64_t *in, *out;
+    int64_t pad_y, pad_x;
+} problem;
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static problem problem_of(const gb_window *w, bool backward)
+{
+    if (backward)
+        return (problem){w->batch, w->c_out, w->c_in, w->out, w->in, TAPS - 1 - w->pad_begin[1],
+                         TAPS - 1 - w->pad_begin[2]};
+    return (problem){w->batch, w->c_in, w->c_out, w->in, w->out, w->pad_begin[1], w->pad_begin[2]};
+}
+
+// --- the cost of a plan, in cycles of one core ---
+// From measurements on a processor with AVX-512; per vector of floats, so that narrower ones keep
+// the proportions. A weight comes from memory once a launch, and from a shared cache for each
+// work-item.
+
+static const double fma_per_cycle = 2, cache_bytes_per_cycle = 12, memory_bytes_per_cycle = 6;
+
+// Work that is spread over too few work-items leaves cores idle at its end.
+static double spread(const gb_device_info *info, double items)
+{
+    return 1 + 0.5 * info->compute_units / items;
+}
+
+static double plan_cycles(const plan *p, const gb_device_info *info, const problem *q)
+{
+    const double gather = p->tile == 4 ? 290 : 130, finish = p->tile == 4 ? 300 : 110;
+    const double points = p->edge * p->edge, vectors = p->nr / info->vector_width;
+    const double k = (double)q->k, span = (double)p->span, blocks = (double)p->blocks;
+    double items = (double)(ceil_div(p->count, p->span) *
+                            ceil_div(ceil_div(q->n, p->nr), p->blocks));
+    double step = p->mr * vectors / fma_per_cycle + 1, fetch = p->nr * 4 / cache_bytes_per_cycle;
+    double products = points * blocks * k *
+                      (step * (span / p->mr - 1) + (step > fetch ? step : fetch));
+    double sums = points * blocks * span * vectors * 2 * (double)ceil_div(q->k, p->chunk);
+    double transforms = span * k / info->vector_width * gather + span * blocks * vectors * finish;
+    double weights = points * k * (double)q->n * 4 / memory_bytes_per_cycle;
+    return (items * (products + sums + transforms) + weights) * spread(info, items);
+}
+
+static double direct_cycles(const gb_device_info *info, const problem *q)
+{
+    const int64_t vw = info->vector_width, mr = vw == 16 ? 14 : 6;
+    double items = (double)(ceil_div(q->batch * q->out[1] * q->out[2], mr) *
+                            ceil_div(q->n, 2 * vw));
+    double item = TAPS * TAPS * (double)q->k * ((double)mr * 2 / fma_per_cycle + 1);
+    double weights = TAPS * TAPS * (double)(q->k * q->n) * 4 / memory_bytes_per_cycle;
+    return (items * item + weights) * spread(info, items);
+}
+
+// --- plans ---
+
+// Input channels of a chunk, a multiple of vw; the last chunk is at least vw long.
+static int64_t chunk_of(int64_t k, int64_t vw, int64_t most)
+{
+    int64_t chunk = ceil_div(ceil_div(k, ceil_div(k, most)), vw) * vw;
+    while (k % chunk && k % chunk < vw)
+        chunk += vw;
+    return chunk < k ? chunk : k;
+}
+
+// Sets the chunk and what follows from it; false if the scratch memory is too small.
+static bool fit(plan *p, const gb_device_info *info, int64_t k)
+{
+    const int64_t points = p->edge * p->edge, sums = p->span * p->nr * p->blocks;
+    size_t room = info->local_memory < MAX_SCRATCH ? info->local_memory : MAX_SCRATCH;
+    int64_t most = (((int64_t)(room / sizeof(float)) / points - sums) / p->span - 2) / LINE * LINE;
+    if (most < LINE)
+        return false;
+    p->chunk = chunk_of(k, info->vector_width, most);
+    p->pitch = ceil_div(p->chunk, LINE) * LINE;
+    p->plane = p->span * p->pitch;
+    if (p->plane / LINE % 2 == 0)
+        p->plane += LINE; // neighbouring points in different sets of the cache
+    p->local_bytes = (size_t)(points * (p->plane + sums)) * sizeof(float);
+    return p->local_bytes <= room;
+}
+
+// The cheapest plan with that tile: its cycles, negative if there is none.
+static double make_plan(plan *best, const gb_device_info *info, const problem *q, int tile)
+{
+    const int vw = info->vector_width, highest = vw == 16 ? 14 : vw > 1 ? 6 : 2;
+    const int heights[] = {highest, 8, 4}; // few, as each is a program
+    plan p = {.tile = tile, .edge = tile + 2};
+    double least = -1;
+    p.nr = vw == 1 ? 8 : vw > 4 && q->n <= vw ? vw : 2 * vw; // a mask byte at least
+    p.tiles_y = ceil_div(q->out[1], tile);
+    p.tiles_x = ceil_div(q->out[2], tile);
+    p.count = q->batch * p.tiles_y * p.tiles_x;
+    int64_t blocks = ceil_div(q->n, p.nr);
+    for (size_t h = 0; h < GB_COUNT(heights); h++) {
+        p.mr = heights[h];
+        if (p.mr > highest)
+            continue;
+        for (p.span = p.mr; p.span <= 4 * p.mr && p.span < p.count + p.mr; p.span += p.mr) {
+            for (int64_t parts = 1; parts <= blocks; parts++) {
+                p.blocks = ceil_div(blocks, parts);
+                if (!fit(&p, info, q->k))
+                    continue;
+                double c = plan_cycles(&p, info, q);
+                if (least < 0 || c < least) {
+                    least = c;
+                    *best = p;
+                }
+            }
+        }
+    }
+    return least;
+}
+
+static bool applies(const gb_device_info *info, const gb_window *w)
+{
+    return w->rank == 2 && w->groups == 1 && w->kernel[1] == TAPS && w->kernel[2] == TAPS &&
+           w->stride[1] == 1 && w->stride[2] == 1 && w->dilation[1] == 1 && w->dilation[2] == 1 &&
+           w->c_in >= info->vector_width && w->c_out >= info->vector_width;
+}
+
+int gb_winograd_choose(const gb_device_info *info, const gb_window *w, bool backward)
+{
+    const char *forced = getenv("GIBBON_WINOGRAD");
+    problem q = problem_of(w, backward);
+    plan p;
+    int best = 0;
+    if (!applies(info, w) || (forced && !strcmp(forced, "off")))
+        return 0;
+    if (forced && (!strcmp(forced, "2") || !strcmp(forced, "4")))
+        return make_plan(&p, info, &q, forced[0] - '0') < 0 ? 0 : forced[0] - '0';
+    if (info->type != GB_DEVICE_CPU)
+        return 0;
+    q.batch = USUAL_BATCH; // the choice changes bits, so it must not depend on the batch
+    double least = 0.9 * direct_cycles(info, &q); // what is hardly faster is not worth its memory
+    for (int tile = 2; tile <= 4; tile += 2) {
+        double c = make_plan(&p, info, &q, tile);
+        if (c >= 0 && c < least) {
+            best = tile;
+            least = c;
+        }
+    }
+    return best;
+}
+
+// --- weights ---
+
+// G[point][tap]: a row evaluates a polynomial of three coefficients at its point, over the product
+// of the point's distances from the others.
+static void weight_transform(double g[MAX_EDGE][TAPS], int tile)
+{
+    const double *at = tile == 4 ? points4 : points2;
+    const int finite = tile + 1;
+    for (int i = 0; i < finite; i++) {
+        double distance = 1;
+        for (int j = 0; j < finite; j++)
+            distance *= i == j ? 1 : at[i] - at[j];
+        for (int t = 0; t < TAPS; t++)
+            g[i][t] = (t == 0 ? 1 : t == 1 ? at[i] : at[i] * at[i]) / distance;
+    }
+    memcpy(g[finite], (double[TAPS]){0, 0, 1}, sizeof g[finite]);
+}
+
+// out[i][n] = the sum over r of g[i][r] * in[r][n], of MOST_COLUMNS columns n.
+static void combine(double *out, int64_t out_step, const double g[MAX_EDGE][TAPS], int edge,
+                    const double *in, int64_t in_step)
+{
+    for (int i = 0; i < edge; i++)
+        for (int n = 0; n < MOST_COLUMNS; n++)
+            out[i * out_step + n] = g[i][0] * in[n] + g[i][1] * in[in_step + n] +
+                                    g[i][2] * in[2 * in_step + n];
+}
+
+// G w G' for one input channel and a block of output channels, a point every `stride` floats.
+static void transform_kernels(float *to, int64_t stride, const gb_gathered_weights *w, int64_t c0,
+                              int64_t k, int64_t columns, const double g[MAX_EDGE][TAPS], int edge)
+{
+    double d[TAPS][TAPS][MOST_COLUMNS] = {0}, rows[MAX_EDGE][TAPS][MOST_COLUMNS];
+    double points[MAX_EDGE][MOST_COLUMNS];
+    for (int64_t n = 0; n < columns; n++) {
+        const float *from = (const float *)w->data->data + (c0 + n) * w->sn + k * w->sk;
+        for (int t = 0; t < TAPS * TAPS; t++)
+            d[t / TAPS][t % TAPS][n] = w->scale * from[w->tap[t]];
+    }
+    for (int t = 0; t < TAPS; t++)
+        combine(rows[0][t], TAPS * MOST_COLUMNS, g, edge, d[0][t], TAPS * MOST_COLUMNS);
+    for (int i = 0; i < edge; i++) {
+        combine(points[0], MOST_COLUMNS, g, edge, rows[i][0], MOST_COLUMNS);
+        for (int j = 0; j < edge; j++, to += stride)
+            for (int64_t n = 0; n < columns; n++)
+                to[n] = (float)points[j][n];
+    }
+}
+
+// [chunk of k][block][point][k][nr], zero where n ends.
+static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, const plan *p)
+{
+    const int64_t points = p->edge * p->edge, blocks = ceil_div(g->n, p->nr);
+    size_t bytes = (size_t)(blocks * points * g->k * p->nr) * sizeof(float);
+    float *packed = calloc(1, bytes);
+    double m[MAX_EDGE][TAPS];
+    weight_transform(m, p->tile);
+    for (int64_t k0 = 0; packed && k0 < g->k; k0 += p->chunk) {
+        int64_t kn = p->chunk < g->k - k0 ? p->chunk : g->k - k0;
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t c0 = b * p->nr, columns = p->nr < g->n - c0 ? p->nr : g->n - c0;
+            float *block = packed + p->nr * points * (k0 * blocks + b * kn);
+            for (int64_t k = 0; k < kn; k++)
+                transform_kernels(block + k * p->nr, kn * p->nr, &g->w, c0, k0 + k, columns, m,
+                                  p->edge);
+        }
+    }
+    return gb_emit_const_take(e, packed, bytes, g->what);
+}
+
+static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int nr)
+{
+    size_t bytes = (size_t)(ceil_div(g->n, nr) * nr) * sizeof(float);
+    float *bias = calloc(1, bytes);
+    if (bias && g->bias)
+        memcpy(bias, g->bias, (size_t)g->n * sizeof *bias);
+    return gb_emit_const_take(e, bias, bytes, "bias");
+}
+
+void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bool backward,
+                        int tile)
+{
+    const problem q = problem_of(w, backward);
+    plan p;
+    if (e->status || make_plan(&p, e->info, &q, tile) < 0)
+        return gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "no Winograd plan for %s", g->what));
+    size_t zero_bytes = (size_t)ceil_div(g->k, 1024) * 1024 * sizeof(float);
+    gb_store *zeros = gb_emit_const_take(e, calloc(1, zero_bytes), zero_bytes, "zeros");
+    gb_store *weights = pack_weights(e, g, &p), *bias = pack_bias(e, g, p.nr);
+
+    gb_launch *l = gb_emit_launch(e, "winograd", "winograd",
+                                  "-DTILE=%d -DMR=%d -DNR=%d -DPOINT_A=%gf -DPOINT_B=%gf", tile,
+                                  p.mr, p.nr, points4[1], points4[3]);
+    gb_put_store(e, g->x.store);
+    gb_put_i32(e, g->x.offset);
+    gb_put_i32(e, g->x.pitch);
+    gb_put_i32(e, q.in[1]);
+    gb_put_i32(e, q.in[2]);
+    gb_put_i32(e, q.pad_y);
+    gb_put_i32(e, q.pad_x);
+    gb_put_i32(e, p.tiles_x);
+    gb_put_i32(e, p.tiles_y * p.tiles_x);
+    gb_put_i32(e, p.count);
+    gb_put_i32(e, p.span);
+    gb_put_store(e, weights);
+    gb_put_i32(e, g->k);
+    gb_put_i32(e, p.chunk);
+    gb_put_i32(e, g->n);
+    gb_put_i32(e, p.blocks);
+    gb_put_store(e, zeros);
+    gb_put_store(e, bias);
+    gb_put_store(e, g->y.store);
+    gb_put_i32(e, g->y.offset);
+    gb_put_i32(e, g->y.pitch);
+    gb_put_i32(e, q.out[1]);
+    gb_put_i32(e, q.out[2]);
+    gb_put_local(e, p.local_bytes);
+    gb_put_i32(e, p.pitch);
+    gb_put_i32(e, p.plane);
+    gb_put_epilogue(e, g);
+    gb_emit_size(e, (size_t)ceil_div(p.count, p.span),
+                 (size_t)ceil_div(ceil_div(g->n, p.nr), p.blocks), 1);
+    gb_emit_local(e, 1, 1, 1);
+    if (l)
+        l->flops = 2.0 * (double)(q.batch * q.out[1] * q.out[2]) * TAPS * TAPS *
+                   (double)(g->k * g->n);
+}

@@ -1,0 +1,19 @@
+// Winograd's minimal filtering F(2x2,3x3) and F(4x4,3x3): 3x3 convolutions of stride 1 and their
+// input gradients with 2.25 and 4 times fewer products than the gathered GEMM.
+#ifndef GB_OP_WINOGRAD_H
+#define GB_OP_WINOGRAD_H
+
+#include "op/gathered.h"
+#include "op/window.h"
+
+// The tile for a convolution (or for its input gradient): 2 or 4 output pixels square, 0: the
+// gathered GEMM is faster or there is no choice. $GIBBON_WINOGRAD=off|2|4 overrides it wherever
+// the algorithm applies.
+int gb_winograd_choose(const gb_device_info *info, const gb_window *w, bool backward);
+
+// Records what gb_gathered_record would, for the whole window: g's taps are the 9 of the kernel in
+// row order, as the output meets them; its points and tables are not looked at.
+void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bool backward,
+                        int tile);
+
+#endif
