@@ -215,6 +215,10 @@ static int add_variable(gb_value **out, gb_graph *g, const gb_shape *shape, char
                               .ints = perm};
         return add_node(out, g, "Transpose", 1, &v, 1, &attr);
     }
+    if (form == GB_CASE_ACTIVATED && r > 1) {
+        const gb_attr attr = {.name = "alpha", .kind = GB_ATTR_FLOAT, .f = 0.5f};
+        return add_node(out, g, "LeakyRelu", 1, &v, 1, &attr);
+    }
     return 0;
 }
 

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-const char *const gb_case_form_name[GB_CASE_FORMS] = {"plain", "sliced", "transposed", "twice"};
+const char *const gb_case_form_name[GB_CASE_FORMS] = {"plain", "sliced", "transposed",
+                                                      "activated", "twice"};
 
 char *gb_case_text(char *buf, size_t size, const gb_case *c)
 {
@@ -41,6 +42,8 @@ const gb_case gb_cases[] = {
     {"Conv", 11, "1x15x5x6 =9x5x3x3", "group=3 pads=1,1,1,1 strides=2,2"},
     {"Conv", 11, "1x12x4x4 =24x3x1x1 =24", "group=4"},
     {"Conv", 11, "1x32x4x5 =32x4x3x3", "group=8 pads=1,1,1,1"},
+    {"Conv", 11, "1x48x3x2 =48x8x3x3", "group=6 pads=1,1,1,1"},
+    {"Conv", 11, "1x48x3x2 =48x8x1x1", "group=6", "Relu"},
     {"Conv", 11, "2x7x6x5 =7x1x3x3 =7", "group=7 pads=1,1,1,1"},
     {"Conv", 11, "1x17x7x7 =17x1x3x3", "group=17 pads=1,1,1,1 strides=2,2"},
     {"Conv", 11, "1x33x8x7 =33x1x5x5 =33", "group=33 pads=2,2,2,2"},

@@ -227,7 +227,9 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
     if (!grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, 1))
         return e->status;
     if (node->in[0]->needs_grad) {
-        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1);
+        bool masks = is_depthwise(&w) || gb_gathered_masks(w.groups, w.c_out / w.groups,
+                                                           w.c_in / w.groups);
+        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, masks);
         int64_t merge = gb_narrow_merge(&w, &t);
         int tile = gb_winograd_choose(e->info, &w, true);
         if (is_depthwise(&w)) {

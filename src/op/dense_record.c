@@ -62,7 +62,7 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
     if (!grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, d->axis))
         return e->status;
     if (node->in[0]->needs_grad) {
-        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], d->axis);
+        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], d->axis, true);
         gb_gathered g = gathered(node, &dy, &t.pixels, d->n, d->k);
         g.w.sk = d->sn;
         g.w.sn = d->sk;

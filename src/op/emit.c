@@ -422,7 +422,7 @@ gb_target gb_emit_target(gb_emit *e, gb_value *value)
     return target;
 }
 
-gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis)
+gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, bool masks)
 {
     gb_pixel_target t = {.value = value};
     gb_store *store = value->view.store;
@@ -436,7 +436,7 @@ gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis)
         gb_view_pixels(&t.pixels, &dense, &value->shape, axis);
         t.back = target;
         t.add = false;
-    } else if (store->mask && store->grad_pending == 0 && fills_store(value) &&
+    } else if (masks && store->mask && store->grad_pending == 0 && fills_store(value) &&
                store->mask_channels == t.pixels.channels) {
         t.mask = store->mask;
         t.mask_slope = store->mask_slope;

@@ -165,8 +165,9 @@ typedef struct gb_target {
 gb_target gb_emit_target(gb_emit *e, gb_value *value);
 
 // The same as pixels, for kernels that write every element once; a temporary where the value is
-// no such matrix, copied back by gb_emit_target_done. If `mask` is not NULL the kernel must
-// multiply its final sum: by 1 where the bit is set, else by mask_slope.
+// no such matrix, copied back by gb_emit_target_done. masks: the kernel can apply
+// one; if `mask` is not NULL then it must multiply its final sum, by 1 where the bit is set, else
+// by mask_slope.
 typedef struct gb_pixel_target {
     gb_pixels pixels;
     bool add;
@@ -175,7 +176,7 @@ typedef struct gb_pixel_target {
     gb_value *value;
     gb_target back; // store not NULL: where a temporary goes
 } gb_pixel_target;
-gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis);
+gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, bool masks);
 void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis);
 
 // Contributes dy itself to the gradient of `value` (y = value + ...): takes the store of dy over
