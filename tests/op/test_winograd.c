@@ -4,6 +4,7 @@
 
 #include "engine/selftest.h"
 #include "engine/session.h"
+#include "onnx/load.h"
 #include "op/op.h"
 #include "op/winograd.h"
 
@@ -134,6 +135,58 @@ static void test_any_batch(void **state)
     }
 }
 
+// Reads `n` floats of a shared file; skips the test where it is absent.
+static void read_shared(float *out, size_t n, const char *name)
+{
+    char path[1000];
+    const char *shared = getenv("GIBBON_SHARED");
+    snprintf(path, sizeof path, "%s/data/ref/%s", shared ? shared : "../shared", name);
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        print_message("no %s here\n", path);
+        skip();
+    }
+    size_t got = fread(out, sizeof *out, n, f);
+    fclose(f);
+    assert_int_equal(n, got);
+}
+
+// ResNet-20: logits against PyTorch's, and an input gradient against the gathered GEMM's.
+static void test_model(void **state)
+{
+    enum { PIXELS = 3 * 32 * 32, CLASSES = 10 };
+    static const char *const algorithms[] = {"off", "2", "4"};
+    static float x[PIXELS], logits[CLASSES], y[CLASSES], dx[3][PIXELS];
+    char path[1000];
+    const char *shared = getenv("GIBBON_SHARED");
+    gb_graph *model = NULL;
+    (void)state;
+    if (getenv("GIBBON_TEST_SMALL"))
+        skip();
+    read_shared(x, PIXELS, "cifar10_resnet20_c0_input.f32");
+    read_shared(logits, CLASSES, "cifar10_resnet20_c0_output.f32");
+    snprintf(path, sizeof path, "%s/data/models/cifar10_resnet20.onnx",
+             shared ? shared : "../shared");
+    assert_ok(gb_onnx_load(&model, path));
+    for (int a = 0; a < 3; a++) {
+        gb_session_options options = {.batch = 1, .grad = true, .seed = model->out[0]->name};
+        gb_session *s = NULL;
+        setenv("GIBBON_WINOGRAD", algorithms[a], 1);
+        int err = gb_session_create(&s, test_device(), model, &options);
+        unsetenv("GIBBON_WINOGRAD");
+        assert_ok(err);
+        assert_ok(gb_session_upload(s, gb_session_input(s, 0), x));
+        assert_ok(gb_session_upload(s, gb_session_seed(s), logits));
+        assert_ok(gb_session_gradient(s));
+        assert_ok(gb_session_download(s, gb_session_output(s, 0), y));
+        assert_ok(gb_session_download(s, gb_session_grad(s, 0), dx[a]));
+        gb_session_free(s);
+        compare(y, logits, CLASSES, "logits");
+        compare(dx[a], dx[0], PIXELS, "gradient");
+    }
+    gb_graph_free(model);
+}
+
 static gb_window layer(int64_t batch, int64_t size, int64_t channels)
 {
     return (gb_window){.rank = 2, .batch = batch, .c_in = channels, .c_out = channels, .groups = 1,
@@ -178,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_many_channels),
         cmocka_unit_test(test_any_batch),
+        cmocka_unit_test(test_model),
         cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests_name("winograd", tests, test_device_open, test_device_close);
