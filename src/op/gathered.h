@@ -44,7 +44,8 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g);
 // Appends the epilogue's arguments, the same for every kernel that has one (cl/common.cl).
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g);
 
-// True if an epilogue can write and apply mask words: each group's outputs fill whole words, or there is one.
+// True if an epilogue can write and apply mask words: each group's outputs fill whole words, or
+// there is one group.
 bool gb_gathered_masks(int64_t groups, int64_t k, int64_t n);
 
 #endif
