@@ -19,4 +19,13 @@ struct gb_session {
     void *staging; // for uploads and downloads
 };
 
+// The instance after passes; *out is set even on failure, the caller frees it.
+int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *options);
+
+// Marks the values that a gradient with respect to the float inputs passes through.
+void gb_mark_gradients(gb_graph *g);
+int gb_record_forward(gb_session *s, bool grad);
+// From the loss, or from the output `seed` whose gradient the caller uploads.
+int gb_record_backward(gb_session *s, const char *seed);
+
 #endif

@@ -1,12 +1,6 @@
 // Sessions: from a model to kernels with their arguments set.
 #include "engine/internal.h"
 
-#include "engine/instance.h"
-#include "engine/passes.h"
-#include "engine/patterns.h"
-#include "op/op.h"
-
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,245 +11,6 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-// --- the graph ---
-
-static gb_value *channel_constant(gb_graph *g, const char *name, const float *v, int64_t channels)
-{
-    gb_shape shape = {.rank = 1, .dim = {channels}};
-    gb_tensor *t = gb_tensor_create(&g->arena, GB_F32, &shape);
-    if (!t)
-        return NULL;
-    memcpy(t->data, v, (size_t)channels * sizeof *v);
-    return gb_graph_constant(g, name, t);
-}
-
-// Puts a node in front of every reader of the first input: afterwards they read its output.
-static gb_node *insert_behind_input(gb_graph *g, const char *type, int n_in, int n_attr)
-{
-    gb_value *input = g->in[0], *out = gb_graph_value(g, type);
-    gb_node *node = out ? gb_graph_node(g, type, "preprocess", n_in, 1, n_attr) : NULL;
-    if (!node)
-        return NULL;
-    for (size_t i = 0; i + 1 < g->n_node; i++)
-        for (int j = 0; j < g->node[i]->n_in; j++)
-            if (g->node[i]->in[j] == input)
-                g->node[i]->in[j] = out;
-    memmove(&g->node[1], &g->node[0], (g->n_node - 1) * sizeof *g->node);
-    g->node[0] = node;
-    node->op = gb_op_find(type);
-    node->in[0] = input;
-    node->out[0] = out;
-    out->producer = node;
-    out->type = GB_F32;
-    out->shape = input->shape;
-    return node;
-}
-
-// Preprocessing is part of the graph: (pixel * range - mean) / std is a BatchNormalization with
-// mean 0 and variance 1, the reversal of channels a Gather.
-static int add_normalize(gb_graph *g, const gb_normalize *n)
-{
-    const float zeros[4] = {0}, ones[4] = {1, 1, 1, 1};
-    float scale[4], shift[4];
-    const gb_shape *shape = &g->in[0]->shape;
-    int64_t channels = shape->rank > 1 ? shape->dim[1] : 0;
-    if (channels < 1 || channels > 4)
-        return gb_fail(GB_ERR_UNSUPPORTED,
-                       "preprocessing is for inputs of 1 to 4 channels; '%s' has %lld",
-                       g->in[0]->name, (long long)channels);
-    for (int c = 0; c < 4; c++) {
-        scale[c] = n->range / n->std[c];
-        shift[c] = -n->mean[c] / n->std[c];
-    }
-    gb_node *affine = insert_behind_input(g, "BatchNormalization", 5, 1);
-    if (!affine)
-        return GB_ERR_NOMEM;
-    affine->attr[0] = (gb_attr){.name = "epsilon", .kind = GB_ATTR_FLOAT, .f = 0};
-    affine->in[1] = channel_constant(g, "normalize.scale", scale, channels);
-    affine->in[2] = channel_constant(g, "normalize.shift", shift, channels);
-    affine->in[3] = channel_constant(g, "normalize.mean", zeros, channels);
-    affine->in[4] = channel_constant(g, "normalize.var", ones, channels);
-    for (int i = 1; i < 5; i++)
-        if (!affine->in[i])
-            return GB_ERR_NOMEM;
-    if (!n->bgr)
-        return 0;
-    gb_node *reverse = insert_behind_input(g, "Gather", 2, 1);
-    gb_shape list = {.rank = 1, .dim = {channels}};
-    gb_tensor *order = reverse ? gb_tensor_create(&g->arena, GB_I64, &list) : NULL;
-    if (!order)
-        return GB_ERR_NOMEM;
-    for (int64_t c = 0; c < channels; c++)
-        gb_tensor_set(order, c, (double)(channels - 1 - c));
-    reverse->attr[0] = (gb_attr){.name = "axis", .kind = GB_ATTR_INT, .i = 1};
-    reverse->in[1] = gb_graph_constant(g, "normalize.order", order);
-    return reverse->in[1] ? 0 : GB_ERR_NOMEM;
-}
-
-// A loss reads [N,K]; logits of shape [N,K,1,1] or [N,1,K] are flattened.
-static int flatten_logits(gb_graph *g)
-{
-    gb_value *logits = g->out[0];
-    int64_t count = gb_shape_count(&logits->shape);
-    if (logits->shape.rank == 2)
-        return 0;
-    if (logits->shape.rank < 2 || logits->shape.dim[0] != g->batch) {
-        char text[160];
-        return gb_fail(GB_ERR_UNSUPPORTED, "output '%s' of shape %s is no list of logits for each "
-                       "image", logits->name, gb_shape_text(text, sizeof text, &logits->shape));
-    }
-    gb_value *flat = gb_graph_value(g, logits->name);
-    gb_node *node = flat ? gb_graph_node(g, "Flatten", "logits", 1, 1, 0) : NULL;
-    if (!node)
-        return GB_ERR_NOMEM;
-    node->op = gb_op_find("Flatten");
-    node->in[0] = logits;
-    node->out[0] = flat;
-    flat->producer = node;
-    flat->type = GB_F32;
-    flat->shape = (gb_shape){.rank = 2, .dim = {g->batch, count / g->batch}};
-    g->out[0] = flat;
-    return 0;
-}
-
-static int prepare(gb_session *s, const gb_graph *model, const gb_session_options *o)
-{
-    int err = 0;
-    bool losing = o->loss != GB_LOSS_NONE;
-    GB_TRY(gb_graph_instantiate(&s->graph, model, o->batch, o->binding, o->n_binding));
-    gb_graph *g = s->graph;
-    if (losing && (g->n_in != 1 || g->n_out < 1)) {
-        err = gb_fail(GB_ERR_UNSUPPORTED, "an attack needs a model with one input and an output of "
-                      "logits; this one has %zu and %zu", g->n_in, g->n_out);
-        goto fail;
-    }
-    if (losing || o->at_logits)
-        GB_TRY(gb_pass_at_logits(g, 0));
-    if (losing)
-        GB_TRY(flatten_logits(g));
-    if (o->normalize.on)
-        GB_TRY(add_normalize(g, &o->normalize));
-    GB_TRY(gb_graph_prune(g));
-    if (!o->no_fusion) {
-        GB_TRY(gb_pass_patterns(g));
-        GB_TRY(gb_pass_fuse(g));
-    }
-fail:
-    return err;
-}
-
-// --- recording ---
-
-static void mark_gradients(gb_graph *g)
-{
-    for (size_t i = 0; i < g->n_in; i++)
-        g->in[i]->needs_grad = g->in[i]->type == GB_F32;
-    for (size_t i = 0; i < g->n_node; i++) {
-        gb_node *node = g->node[i];
-        bool needs = node->residual && node->residual->needs_grad;
-        for (int j = 0; j < node->n_in; j++)
-            needs = needs || (node->in[j] && node->in[j]->needs_grad);
-        for (int j = 0; j < node->n_out; j++)
-            if (node->out[j])
-                node->out[j]->needs_grad = needs && node->out[j]->type == GB_F32;
-    }
-}
-
-static void make_io(gb_emit *e, gb_io *io, const char *name, const gb_shape *shape, gb_order order)
-{
-    size_t bytes = (size_t)gb_shape_count(shape) * sizeof(float);
-    *io = (gb_io){.name = name, .shape = *shape};
-    gb_view_dense(&io->view, shape, order);
-    io->view.store = gb_emit_io(e, bytes ? bytes : sizeof(float), name);
-}
-
-static int record_node(gb_emit *e, gb_node *node, bool backward)
-{
-    int (*record)(gb_emit *, gb_node *) = backward ? node->op->backward : node->op->forward;
-    e->node = node;
-    int err = record ? record(e, node) : 0;
-    if (!record && !node->op->is_view)
-        err = gb_fail(GB_ERR_UNSUPPORTED, backward ? "%s: gibbon has no gradient for this operator"
-                                                   : "%s: needs constant inputs",
-                      gb_node_text(node));
-    e->node = NULL;
-    return err < 0 ? err : e->status;
-}
-
-static int record_forward(gb_session *s, bool grad)
-{
-    gb_emit *e = &s->emit;
-    gb_graph *g = s->graph;
-    int err = 0;
-    for (size_t i = 0; i < g->n_in; i++) {
-        make_io(e, &s->in[i], g->in[i]->name, &g->in[i]->shape, GB_ORDER_CHANNELS_LAST);
-        g->in[i]->view = s->in[i].view;
-        if (!grad || !g->in[i]->needs_grad || e->status)
-            continue;
-        make_io(e, &s->grad[i], gb_arena_printf(&e->arena, "d %s", g->in[i]->name),
-                &g->in[i]->shape, GB_ORDER_CHANNELS_LAST);
-        g->in[i]->view.store->grad = s->grad[i].view.store;
-    }
-    for (size_t i = 0; i < g->n_node; i++)
-        GB_TRY(record_node(e, g->node[i], false));
-    for (size_t i = 0; i < g->n_out; i++) {
-        make_io(e, &s->out[i], g->out[i]->name, &g->out[i]->shape, GB_ORDER_PLAIN);
-        const gb_view *view = gb_emit_in(e, g->out[i], GB_ORDER_PLAIN);
-        gb_emit_copy(e, &g->out[i]->shape, &s->out[i].view, view, false);
-    }
-    if (s->loss != GB_LOSS_NONE && !e->status) {
-        size_t n = (size_t)g->batch;
-        s->labels = gb_emit_io(e, n * sizeof(int32_t), "labels");
-        s->losses = gb_emit_io(e, n * sizeof(float), "losses");
-        gb_loss_forward(e, s->loss, g->out[0], s->labels, s->losses);
-    }
-    err = e->status;
-fail:
-    return err;
-}
-
-static int record_backward(gb_session *s, const char *seed)
-{
-    gb_emit *e = &s->emit;
-    gb_graph *g = s->graph;
-    int err = 0;
-    gb_emit_begin_backward(e);
-    if (s->loss != GB_LOSS_NONE) {
-        gb_loss_backward(e, s->loss, g->out[0], s->labels);
-    } else if (seed) {
-        size_t i = 0;
-        while (i < g->n_out && strcmp(g->out[i]->name, seed) != 0)
-            i++;
-        if (i == g->n_out) {
-            err = gb_fail(GB_ERR_ARG, "the model has no output '%s'", seed);
-            goto fail;
-        }
-        make_io(e, &s->seed, seed, &g->out[i]->shape, GB_ORDER_PLAIN);
-        s->has_seed = true;
-        if (!e->status && g->out[i]->needs_grad) {
-            gb_target target = gb_emit_target(e, g->out[i]);
-            gb_emit_copy(e, &g->out[i]->shape, &target.view, &s->seed.view, target.add);
-        }
-    }
-    for (size_t i = g->n_node; i-- > 0 && !e->status;) {
-        gb_node *node = g->node[i];
-        bool reached = false;
-        for (int j = 0; j < node->n_out; j++)
-            reached = reached || (node->out[j] && node->out[j]->needs_grad &&
-                                  gb_emit_grad_of(e, node->out[j]).store);
-        if (reached)
-            GB_TRY(record_node(e, node, true));
-    }
-    for (size_t i = 0; i < g->n_in && !e->status; i++) {
-        gb_store *store = g->in[i]->view.store;
-        if (store->grad && !store->grad_written)
-            gb_emit_fill(e, store->grad, 0);
-    }
-    err = e->status;
-fail:
-    return err;
 }
 
 // --- kernels ---
@@ -325,7 +80,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     s->dev = dev;
     s->loss = options->loss;
     s->has_grad = grad;
-    GB_TRY(prepare(s, model, options));
+    GB_TRY(gb_prepare(&s->graph, model, options));
     s->n_in = s->graph->n_in;
     s->n_out = s->graph->n_out;
     gb_arena *arena = &s->graph->arena;
@@ -337,12 +92,12 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
         goto fail;
     }
     if (grad)
-        mark_gradients(s->graph);
+        gb_mark_gradients(s->graph);
     GB_TRY(gb_emit_init(&s->emit, dev, s->graph, grad));
-    GB_TRY(record_forward(s, grad));
+    GB_TRY(gb_record_forward(s, grad));
     s->n_forward = s->emit.n_launch;
     if (grad)
-        GB_TRY(record_backward(s, options->seed));
+        GB_TRY(gb_record_backward(s, options->seed));
     GB_TRY(gb_plan_create(&s->plan, &s->emit, options->keep_all));
     s->stats.plan_seconds = now() - start;
     GB_TRY(make_kernels(s));

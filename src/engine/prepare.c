@@ -1,0 +1,133 @@
+// From a model to the graph that a session runs: preprocessing in front, logits behind, passes.
+#include "engine/instance.h"
+#include "engine/internal.h"
+#include "engine/passes.h"
+#include "engine/patterns.h"
+#include "op/op.h"
+
+#include <string.h>
+
+static gb_value *channel_constant(gb_graph *g, const char *name, const float *v, int64_t channels)
+{
+    gb_shape shape = {.rank = 1, .dim = {channels}};
+    gb_tensor *t = gb_tensor_create(&g->arena, GB_F32, &shape);
+    if (!t)
+        return NULL;
+    memcpy(t->data, v, (size_t)channels * sizeof *v);
+    return gb_graph_constant(g, name, t);
+}
+
+// Puts a node in front of every reader of the first input: afterwards they read its output.
+static gb_node *insert_behind_input(gb_graph *g, const char *type, int n_in, int n_attr)
+{
+    gb_value *input = g->in[0], *out = gb_graph_value(g, type);
+    gb_node *node = out ? gb_graph_node(g, type, "preprocess", n_in, 1, n_attr) : NULL;
+    if (!node)
+        return NULL;
+    for (size_t i = 0; i + 1 < g->n_node; i++)
+        for (int j = 0; j < g->node[i]->n_in; j++)
+            if (g->node[i]->in[j] == input)
+                g->node[i]->in[j] = out;
+    memmove(&g->node[1], &g->node[0], (g->n_node - 1) * sizeof *g->node);
+    g->node[0] = node;
+    node->op = gb_op_find(type);
+    node->in[0] = input;
+    node->out[0] = out;
+    out->producer = node;
+    out->type = GB_F32;
+    out->shape = input->shape;
+    return node;
+}
+
+// Preprocessing is part of the graph: (pixel * range - mean) / std is a BatchNormalization with
+// mean 0 and variance 1, the reversal of channels a Gather.
+static int add_normalize(gb_graph *g, const gb_normalize *n)
+{
+    const float zeros[4] = {0}, ones[4] = {1, 1, 1, 1};
+    float scale[4], shift[4];
+    const gb_shape *shape = &g->in[0]->shape;
+    int64_t channels = shape->rank > 1 ? shape->dim[1] : 0;
+    if (channels < 1 || channels > 4)
+        return gb_fail(GB_ERR_UNSUPPORTED,
+                       "preprocessing is for inputs of 1 to 4 channels; '%s' has %lld",
+                       g->in[0]->name, (long long)channels);
+    for (int c = 0; c < 4; c++) {
+        scale[c] = n->range / n->std[c];
+        shift[c] = -n->mean[c] / n->std[c];
+    }
+    gb_node *affine = insert_behind_input(g, "BatchNormalization", 5, 1);
+    if (!affine)
+        return GB_ERR_NOMEM;
+    affine->attr[0] = (gb_attr){.name = "epsilon", .kind = GB_ATTR_FLOAT, .f = 0};
+    affine->in[1] = channel_constant(g, "normalize.scale", scale, channels);
+    affine->in[2] = channel_constant(g, "normalize.shift", shift, channels);
+    affine->in[3] = channel_constant(g, "normalize.mean", zeros, channels);
+    affine->in[4] = channel_constant(g, "normalize.var", ones, channels);
+    for (int i = 1; i < 5; i++)
+        if (!affine->in[i])
+            return GB_ERR_NOMEM;
+    if (!n->bgr)
+        return 0;
+    gb_node *reverse = insert_behind_input(g, "Gather", 2, 1);
+    gb_shape list = {.rank = 1, .dim = {channels}};
+    gb_tensor *order = reverse ? gb_tensor_create(&g->arena, GB_I64, &list) : NULL;
+    if (!order)
+        return GB_ERR_NOMEM;
+    for (int64_t c = 0; c < channels; c++)
+        gb_tensor_set(order, c, (double)(channels - 1 - c));
+    reverse->attr[0] = (gb_attr){.name = "axis", .kind = GB_ATTR_INT, .i = 1};
+    reverse->in[1] = gb_graph_constant(g, "normalize.order", order);
+    return reverse->in[1] ? 0 : GB_ERR_NOMEM;
+}
+
+// A loss reads [N,K]; logits of shape [N,K,1,1] or [N,1,K] are flattened.
+static int flatten_logits(gb_graph *g)
+{
+    gb_value *logits = g->out[0];
+    int64_t count = gb_shape_count(&logits->shape);
+    if (logits->shape.rank == 2)
+        return 0;
+    if (logits->shape.rank < 2 || logits->shape.dim[0] != g->batch) {
+        char text[160];
+        return gb_fail(GB_ERR_UNSUPPORTED, "output '%s' of shape %s is no list of logits for each "
+                       "image", logits->name, gb_shape_text(text, sizeof text, &logits->shape));
+    }
+    gb_value *flat = gb_graph_value(g, logits->name);
+    gb_node *node = flat ? gb_graph_node(g, "Flatten", "logits", 1, 1, 0) : NULL;
+    if (!node)
+        return GB_ERR_NOMEM;
+    node->op = gb_op_find("Flatten");
+    node->in[0] = logits;
+    node->out[0] = flat;
+    flat->producer = node;
+    flat->type = GB_F32;
+    flat->shape = (gb_shape){.rank = 2, .dim = {g->batch, count / g->batch}};
+    g->out[0] = flat;
+    return 0;
+}
+
+int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *o)
+{
+    int err = 0;
+    bool losing = o->loss != GB_LOSS_NONE;
+    GB_TRY(gb_graph_instantiate(out, model, o->batch, o->binding, o->n_binding));
+    gb_graph *g = *out;
+    if (losing && (g->n_in != 1 || g->n_out < 1)) {
+        err = gb_fail(GB_ERR_UNSUPPORTED, "an attack needs a model with one input and an output of "
+                      "logits; this one has %zu and %zu", g->n_in, g->n_out);
+        goto fail;
+    }
+    if (losing || o->at_logits)
+        GB_TRY(gb_pass_at_logits(g, 0));
+    if (losing)
+        GB_TRY(flatten_logits(g));
+    if (o->normalize.on)
+        GB_TRY(add_normalize(g, &o->normalize));
+    GB_TRY(gb_graph_prune(g));
+    if (!o->no_fusion) {
+        GB_TRY(gb_pass_patterns(g));
+        GB_TRY(gb_pass_fuse(g));
+    }
+fail:
+    return err;
+}
