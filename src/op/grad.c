@@ -84,8 +84,8 @@ void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y)
     gb_store *to = value->view.store, *from = y->view.store;
     if (e->status)
         return;
-    if (!to->grad && from->grad->kind == GB_STORE_TEMP && gb_fills_store(value) && gb_fills_store(y) &&
-        gb_shape_equal(&value->shape, &y->shape) &&
+    if (!to->grad && from->grad->kind == GB_STORE_TEMP && gb_fills_store(value) &&
+        gb_fills_store(y) && gb_shape_equal(&value->shape, &y->shape) &&
         memcmp(value->view.stride, y->view.stride, sizeof(int64_t) * (size_t)y->shape.rank) == 0) {
         to->grad = from->grad;
         to->grad_written = true;

@@ -2,7 +2,7 @@
 """Exports torchvision's networks as ONNX, with random but sensible weights, and their references.
 
     export_torchvision.py OUTDIR [--models NAME ...] [--exporter torchscript|dynamo]
-                          [--images FOLDER]
+                          [--images FOLDER] [--smooth]
 
 Writes NAME.EXPORTER.onnx and NAME.{input,logits,seed,grad,logits64,grad64}.npy for check_models.py.
 Needs torch, torchvision, onnx, onnxscript and Pillow.
@@ -33,13 +33,26 @@ def build(name, images):
     return settle(model, pictures(images, 8, size, skip=3)), pictures(images, 6, size)
 
 
+def make_smooth():
+    """ReLU becomes ELU and max pooling average pooling: no kinks that rounding could cross."""
+    functional = torch.nn.functional
+    functional.relu = lambda x, inplace=False: functional.elu(x)
+    functional.max_pool2d = (
+        lambda x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+        return_indices=False: functional.avg_pool2d(x, kernel_size, stride, padding, ceil_mode,
+                                                    False))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("outdir", type=pathlib.Path)
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME")
     parser.add_argument("--exporter", choices=["torchscript", "dynamo"])
     parser.add_argument("--images", default=IMAGES, help="a folder of .JPEG files")
+    parser.add_argument("--smooth", action="store_true", help="the same networks without kinks")
     args = parser.parse_args()
+    if args.smooth:
+        make_smooth()
     args.outdir.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     for name in args.models:
