@@ -1,5 +1,5 @@
 // The gathered GEMM for processors: one work-item computes MR output pixels x NR channels in
-// registers, with no local memory and no barrier. NR is a multiple of VW.
+// registers, with no local memory and no barrier. NR, 8, 16 or 32, is a multiple of VW.
 //   x[pixel * x_pitch + channel], rows[tap * points + point], w[group][block][tap][k][NR]
 #define NV (NR / VW)
 
@@ -8,9 +8,8 @@ typedef uint mask_t;
 #elif NR == 16
 typedef ushort mask_t;
 #else
-typedef uchar mask_t; // NR is 4 only where there are no more than 4 channels
+typedef uchar mask_t;
 #endif
-#define MASK_BITS (8 * (int)sizeof(mask_t))
 
 kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                  global const int *restrict rows, global const int *restrict outs, int taps,
@@ -64,14 +63,13 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
     }
 
     int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
-    // mask_t's of a pixel
-    int y_words = (get_global_size(2) * n_count + 31) / 32 * (32 / MASK_BITS);
+    int y_words = (get_global_size(2) * n_count + 31) / 32 * (32 / NR); // mask_t's of a pixel
 #pragma unroll
     for (int i = 0; i < MR; i++) {
         if (m0 + i >= count)
             break;
         size_t q = image[i] * y_image + outs[point[i]];
-        uint bits = mask ? mask[q * y_words + c0 / MASK_BITS] : 0, kept = 0;
+        uint bits = mask ? mask[q * y_words + c0 / NR] : 0, kept = 0;
 #pragma unroll
         for (int j = 0; j < NV; j++) {
             size_t c = c0 + j * VW;
@@ -80,6 +78,6 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
                      mask != 0, bits >> (j * VW), mask_slope);
         }
         if (act_mask)
-            act_mask[q * y_words + c0 / MASK_BITS] = kept;
+            act_mask[q * y_words + c0 / NR] = kept;
     }
 }

@@ -22,6 +22,7 @@ typedef struct gb_device_info {
     unsigned vendor_id;
     int compute_units, clock_mhz;
     int vector_width; // native, in floats; what CPU kernels use: 4, 8 or 16 (GPUs: 1)
+    size_t cache; // the last level, bytes
     size_t memory, max_alloc, local_memory, max_work_group;
     size_t align; // of sub-buffer origins, bytes
 } gb_device_info;

@@ -76,6 +76,7 @@ static void describe(gb_device_info *info, cl_device_id id)
     info->vector_width = info->type != GB_DEVICE_CPU ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4;
     info->memory = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+    info->cache = number_of(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
     info->local_memory = number_of(id, CL_DEVICE_LOCAL_MEM_SIZE);
     info->max_work_group = number_of(id, CL_DEVICE_MAX_WORK_GROUP_SIZE);
     info->align = number_of(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;

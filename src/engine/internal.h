@@ -5,6 +5,16 @@
 #include "engine/plan.h"
 #include "engine/session.h"
 
+// A tensor of the session's caller. The schedule works on the store, which holds one chunk of the
+// batch; `whole` holds all of it (the store's own buffer where there is one chunk).
+typedef struct gb_port {
+    gb_store *store;
+    gb_buf *whole;
+    gb_io *io;     // NULL: labels and losses
+    bool in;       // read by the schedule, else written
+    bool backward; // written by the backward half
+} gb_port;
+
 struct gb_session {
     gb_device *dev;
     gb_graph *graph;
@@ -15,9 +25,15 @@ struct gb_session {
     size_t n_in, n_out, n_forward; // launches before n_forward are the forward ones
     gb_io *in, *out, *grad, seed;
     gb_store *labels, *losses;
+    int64_t batch, chunks;  // the graph is one for batch / chunks images
+    gb_port *port;
+    size_t n_port;
     bool has_seed, has_grad;
     void *staging; // for uploads and downloads
 };
+
+// The images of a batch that should go through the network at a time: a divisor of g->batch.
+int64_t gb_choose_chunk(const gb_graph *g, const gb_device_info *info);
 
 // The instance after passes; *out is set even on failure, the caller frees it.
 int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *options);

@@ -40,17 +40,58 @@ static int make_kernels(gb_session *s)
     int err = 0;
     for (size_t i = 0; i < e->n_launch; i++)
         GB_TRY(make_kernel(s, e->launch[i]));
-    for (size_t i = 0; i < s->n_in; i++) {
-        s->in[i].buf = s->in[i].view.store->buf;
-        if (s->has_grad && s->grad[i].view.store)
-            s->grad[i].buf = s->grad[i].view.store->buf;
-    }
-    for (size_t i = 0; i < s->n_out; i++)
-        s->out[i].buf = s->out[i].view.store->buf;
-    if (s->has_seed)
-        s->seed.buf = s->seed.view.store->buf;
 fail:
     return err;
+}
+
+static void add_port(gb_session *s, gb_store *store, gb_io *io, bool in, bool backward)
+{
+    if (store)
+        s->port[s->n_port++] = (gb_port){.store = store, .io = io, .in = in, .backward = backward};
+}
+
+// The caller's tensors: where there are several chunks, buffers for the whole batch beside those
+// that the schedule works on.
+static int make_ports(gb_session *s)
+{
+    int err = 0;
+    s->port = gb_arena_array(&s->graph->arena, 2 * s->n_in + s->n_out + 3, sizeof *s->port);
+    if (!s->port)
+        return GB_ERR_NOMEM;
+    for (size_t i = 0; i < s->n_in; i++) {
+        add_port(s, s->in[i].view.store, &s->in[i], true, false);
+        add_port(s, s->grad[i].view.store, &s->grad[i], false, true);
+    }
+    for (size_t i = 0; i < s->n_out; i++)
+        add_port(s, s->out[i].view.store, &s->out[i], false, false);
+    add_port(s, s->seed.view.store, &s->seed, true, false);
+    add_port(s, s->labels, NULL, true, false);
+    add_port(s, s->losses, NULL, false, false);
+    for (size_t i = 0; i < s->n_port; i++) {
+        gb_port *p = &s->port[i];
+        p->whole = p->store->buf;
+        if (s->chunks > 1) {
+            size_t bytes = p->store->bytes * (size_t)s->chunks;
+            p->whole = NULL;
+            GB_TRY(gb_buf_create(&p->whole, s->dev, bytes));
+            GB_TRY(gb_buf_fill(p->whole, 0, bytes, 0));
+            s->stats.io_bytes += bytes;
+        }
+        if (p->io) {
+            p->io->buf = p->whole;
+            p->io->shape.dim[0] *= s->chunks;
+        }
+    }
+fail:
+    return err;
+}
+
+static gb_buf *whole(const gb_session *s, const gb_store *store)
+{
+    for (size_t i = 0; i < s->n_port; i++)
+        if (store && s->port[i].store == store)
+            return s->port[i].whole;
+    return NULL;
 }
 
 static void count_stats(gb_session *s)
@@ -60,12 +101,37 @@ static void count_stats(gb_session *s)
     t->launches_forward = s->n_forward;
     t->launches_backward = e->n_launch - s->n_forward;
     for (size_t i = 0; i < e->n_launch; i++)
-        *(i < s->n_forward ? &t->flops_forward : &t->flops_backward) += e->launch[i]->flops;
+        *(i < s->n_forward ? &t->flops_forward : &t->flops_backward) +=
+            e->launch[i]->flops * (double)s->chunks;
     t->weight_bytes = s->plan.weight_bytes;
-    t->io_bytes = s->plan.io_bytes;
+    t->io_bytes += s->plan.io_bytes;
     t->naive_bytes = s->plan.naive_bytes;
     for (int a = 0; a < s->plan.arenas; a++)
         t->arena_bytes += s->plan.arena_bytes[a];
+}
+
+// The graph for a chunk of the batch.
+static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_options *options)
+{
+    gb_session_options part = *options;
+    int err = gb_prepare(&s->graph, model, options);
+    s->chunks = 1;
+    if (err < 0)
+        return err;
+    s->batch = s->graph->batch;
+    part.batch = options->chunk ? options->chunk
+                                : gb_choose_chunk(s->graph, gb_device_get_info(s->dev));
+    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all)
+        return 0;
+    gb_graph *graph = NULL;
+    if (gb_prepare(&graph, model, &part) < 0) {
+        gb_graph_free(graph); // it only runs whole
+        return 0;
+    }
+    gb_graph_free(s->graph);
+    s->graph = graph;
+    s->chunks = s->batch / part.batch;
+    return 0;
 }
 
 int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
@@ -80,7 +146,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     s->dev = dev;
     s->loss = options->loss;
     s->has_grad = grad;
-    GB_TRY(gb_prepare(&s->graph, model, options));
+    GB_TRY(prepare_chunk(s, model, options));
     s->n_in = s->graph->n_in;
     s->n_out = s->graph->n_out;
     gb_arena *arena = &s->graph->arena;
@@ -101,6 +167,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     GB_TRY(gb_plan_create(&s->plan, &s->emit, options->keep_all));
     s->stats.plan_seconds = now() - start;
     GB_TRY(make_kernels(s));
+    GB_TRY(make_ports(s));
     for (size_t i = 0; i < model->n_value; i++)
         if (model->value[i]->data && model->value[i]->type == GB_F32)
             s->stats.parameters += gb_shape_count(&model->value[i]->shape);
@@ -118,6 +185,8 @@ void gb_session_free(gb_session *s)
         return;
     for (size_t i = 0; i < s->emit.n_launch; i++)
         gb_kernel_free(s->emit.launch[i]->ready);
+    for (size_t i = 0; i < s->n_port && s->chunks > 1; i++)
+        gb_buf_free(s->port[i].whole);
     gb_plan_finish(&s->plan, &s->emit);
     gb_emit_finish(&s->emit);
     gb_graph_free(s->graph);
@@ -127,11 +196,32 @@ void gb_session_free(gb_session *s)
 
 // --- running ---
 
-static int run(gb_session *s, size_t from, size_t to)
+// Moves chunk c of the tensors that the schedule reads (in) or has written into place.
+static int move(gb_session *s, int64_t c, bool in, bool backward)
 {
     int err = 0;
-    for (size_t i = from; i < to; i++)
-        GB_TRY(gb_kernel_run(s->emit.launch[i]->ready));
+    for (size_t i = 0; i < s->n_port && s->chunks > 1; i++) {
+        const gb_port *p = &s->port[i];
+        size_t bytes = p->store->bytes, at = bytes * (size_t)c;
+        if (p->in != in || (p->backward && !backward))
+            continue;
+        GB_TRY(in ? gb_buf_copy(p->store->buf, 0, p->whole, at, bytes)
+                  : gb_buf_copy(p->whole, at, p->store->buf, 0, bytes));
+    }
+fail:
+    return err;
+}
+
+static int run(gb_session *s, bool backward)
+{
+    size_t count = backward ? s->emit.n_launch : s->n_forward;
+    int err = 0;
+    for (int64_t c = 0; c < s->chunks; c++) {
+        GB_TRY(move(s, c, true, backward));
+        for (size_t i = 0; i < count; i++)
+            GB_TRY(gb_kernel_run(s->emit.launch[i]->ready));
+        GB_TRY(move(s, c, false, backward));
+    }
     GB_TRY(gb_device_flush(s->dev));
 fail:
     return err;
@@ -139,12 +229,12 @@ fail:
 
 int gb_session_forward(gb_session *s)
 {
-    return run(s, 0, s->n_forward);
+    return run(s, false);
 }
 
 int gb_session_gradient(gb_session *s)
 {
-    return run(s, 0, s->emit.n_launch);
+    return run(s, true);
 }
 
 // Copies between a dense ONNX-order array and the io's memory order.
@@ -234,12 +324,12 @@ const gb_io *gb_session_seed(const gb_session *s)
 
 gb_buf *gb_session_labels(const gb_session *s)
 {
-    return s->labels ? s->labels->buf : NULL;
+    return whole(s, s->labels);
 }
 
 gb_buf *gb_session_losses(const gb_session *s)
 {
-    return s->losses ? s->losses->buf : NULL;
+    return whole(s, s->losses);
 }
 
 gb_device *gb_session_device(const gb_session *s)
@@ -249,7 +339,7 @@ gb_device *gb_session_device(const gb_session *s)
 
 int64_t gb_session_batch(const gb_session *s)
 {
-    return s->graph->batch;
+    return s->batch;
 }
 
 const gb_session_stats *gb_session_get_stats(const gb_session *s)

@@ -30,6 +30,8 @@ typedef struct gb_session_options {
     const char *seed;       // output whose gradient the caller supplies (run --grad); no loss then
     const gb_binding *binding;
     size_t n_binding;
+    int64_t chunk;          // images that go through the network at a time, a divisor of the batch;
+                            // 0: as many as a processor's cache holds, all of them on a GPU
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
     bool no_fusion;         // run the graph as it is (tests of the passes)
     const gb_log *log;

@@ -116,6 +116,7 @@ static void run_network(void **state)
     test_device();
     golden_init(&g, n->name, n->exporter);
     check(&g, "as it comes", (gb_session_options){0}, 0, 2);
+    check(&g, "in two chunks", (gb_session_options){.chunk = 1}, 0, 2);
     check(&g, "one picture", (gb_session_options){0}, 1, 1);
     check(&g, "no fusion, no reuse", (gb_session_options){.no_fusion = true, .keep_all = true}, 0,
           2);
