@@ -19,6 +19,7 @@ typedef struct gb_device_info {
     gb_device_type type;
     bool integrated; // shares the host's memory
     bool fp16, fp64, subgroups;
+    bool clblast; // the user wants CLBlast where a layer is a plain product
     unsigned vendor_id;
     int compute_units, clock_mhz;
     int vector_width; // native, in floats; what CPU kernels use: 4, 8 or 16 (GPUs: 1)
@@ -42,6 +43,7 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
 // $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G); lowers info.memory
 // $GIBBON_KERNEL_FORM   gpu, cpu4, cpu8 or cpu16: the form of kernels to run, whatever the device
 //                       (info.type and info.vector_width)
+// $GIBBON_GEMM          clblast: products of two activations by CLBlast (info.clblast)
 // $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; on by
 //                       default, but for drivers that do so themselves
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
@@ -76,6 +78,18 @@ int gb_kernel_arg(gb_kernel *kernel, int index, size_t bytes, const void *value)
 // local NULL or local[0] 0: any
 int gb_kernel_size(gb_kernel *kernel, const size_t global[3], const size_t local[3]);
 int gb_kernel_run(gb_kernel *kernel); // queues it
+// A product of row-major matrices by CLBlast, batched: C = alpha A' B' + beta C, A' of m x k and B'
+// of k x n, each transposed as it lies where trans_* says so. offsets: [3][batches], where A, B and
+// C begin, in floats.
+typedef struct gb_gemm_call {
+    int64_t m, n, k, lda, ldb, ldc, batches;
+    bool trans_a, trans_b;
+    float alpha, beta;
+    const int32_t *offsets;
+} gb_gemm_call;
+int gb_kernel_create_gemm(gb_kernel **out, gb_device *dev, gb_buf *a, gb_buf *b, gb_buf *c,
+                          const gb_gemm_call *call);
+
 double gb_device_compile_seconds(const gb_device *dev);
 
 int gb_device_flush(gb_device *dev);

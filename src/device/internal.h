@@ -42,8 +42,11 @@ struct gb_buf {
     bool whole;
 };
 
+typedef struct gb_gemm gb_gemm; // blas.c
+
 struct gb_kernel {
     gb_device *dev;
+    gb_gemm *gemm; // not NULL: CLBlast's, and no cl_kernel
     cl_kernel kernel;
     char *name; // "program.kernel", for messages
     size_t global[3], local[3];
@@ -65,6 +68,10 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log);
 const char *gb_cl_name(cl_int code); // "CL_OUT_OF_RESOURCES"
 // Records "what: CL_NAME" and returns the gb_status for it.
 int gb_cl_fail(cl_int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// blas.c
+int gb_gemm_enqueue(gb_kernel *kernel, cl_event *event);
+void gb_gemm_free(gb_gemm *gemm);
 
 // program.c
 int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options);

@@ -41,6 +41,7 @@ void gb_kernel_free(gb_kernel *k)
         gb_timing_collect(k->dev);
     if (k->kernel)
         clReleaseKernel(k->kernel);
+    gb_gemm_free(k->gemm);
     free(k->name);
     free(k);
 }
@@ -78,6 +79,18 @@ int gb_kernel_size(gb_kernel *k, const size_t global[3], const size_t local[3])
     return 0;
 }
 
+static int enqueue(gb_kernel *k, cl_event *event)
+{
+    gb_device *dev = k->dev;
+    if (k->gemm)
+        return gb_gemm_enqueue(k, event);
+    cl_int code = clEnqueueNDRangeKernel(dev->queue, k->kernel, 3, NULL, k->global,
+                                         k->any_local ? NULL : k->local, 0, NULL, event);
+    return code == CL_SUCCESS ? 0 : gb_cl_fail(code, "%s: launch of %zux%zux%zu on %s", k->name,
+                                               k->global[0], k->global[1], k->global[2],
+                                               dev->info.name);
+}
+
 int gb_kernel_run(gb_kernel *k)
 {
     gb_device *dev = k->dev;
@@ -95,12 +108,9 @@ int gb_kernel_run(gb_kernel *k)
         if (err < 0)
             return err;
     }
-    cl_int code = clEnqueueNDRangeKernel(dev->queue, k->kernel, 3, NULL, k->global,
-                                         k->any_local ? NULL : k->local, 0, NULL,
-                                         dev->profile ? &event : NULL);
-    if (code != CL_SUCCESS)
-        return gb_cl_fail(code, "%s: launch of %zux%zux%zu on %s", k->name, k->global[0],
-                          k->global[1], k->global[2], dev->info.name);
+    int err = enqueue(k, dev->profile ? &event : NULL);
+    if (err < 0)
+        return err;
     if (event)
         dev->timing[dev->n_timing++] = (gb_timing){k, event};
     return 0;

@@ -49,6 +49,15 @@ static int apply_kernel_form(gb_device_info *info)
     return gb_fail(GB_ERR_ARG, "GIBBON_KERNEL_FORM '%s' is not gpu, cpu4, cpu8 or cpu16", text);
 }
 
+static int read_gemm(gb_device_info *info)
+{
+    const char *text = getenv("GIBBON_GEMM");
+    info->clblast = text && !strcmp(text, "clblast");
+    if (text && *text && !info->clblast && strcmp(text, "own") != 0)
+        return gb_fail(GB_ERR_ARG, "GIBBON_GEMM '%s' is not own or clblast", text);
+    return 0;
+}
+
 // PoCL and NVIDIA keep compiled kernels themselves (asking PoCL for a binary even compiles a second
 // one); oclgrind has nothing worth keeping. $GIBBON_CACHE=on|off overrules.
 static bool wants_binary_cache(const gb_device_info *info)
@@ -102,6 +111,7 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     }
     GB_TRY(apply_memory_limit(&dev->info));
     GB_TRY(apply_kernel_form(&dev->info));
+    GB_TRY(read_gemm(&dev->info));
     dev->binary_cache = wants_binary_cache(&dev->info);
 
     cl_int code;

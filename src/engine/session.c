@@ -18,6 +18,9 @@ static double now(void)
 static int make_kernel(gb_session *s, gb_launch *l)
 {
     int err = 0;
+    if (l->gemm)
+        return gb_kernel_create_gemm(&l->ready, s->dev, l->arg[0].store->buf, l->arg[1].store->buf,
+                                     l->arg[2].store->buf, l->gemm);
     GB_TRY(gb_kernel_create(&l->ready, s->dev, l->program, l->kernel, l->options));
     for (int i = 0; i < l->n_arg; i++) {
         const gb_arg *a = &l->arg[i];

@@ -59,6 +59,7 @@ typedef struct gb_launch {
     size_t global[3], local[3]; // local[0] 0: the driver's choice
     int n_arg;
     gb_arg arg[GB_MAX_ARGS];
+    gb_gemm_call *gemm; // not NULL: CLBlast computes arguments 2 = 0 x 1 instead
     double flops; // useful floating-point operations, for `bench` and `info`
     gb_kernel *ready; // after planning
 } gb_launch;

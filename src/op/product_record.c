@@ -63,10 +63,10 @@ static matrices dense_temp(gb_emit *e, const matrices *m, const gb_shape *batch,
 }
 
 // [3][batches]: offsets of A, B and C.
-static gb_store *offsets(gb_emit *e, const gb_shape *batch, const matrices *const m[3])
+static int32_t *offsets(gb_emit *e, const gb_shape *batch, const matrices *const m[3])
 {
     int64_t count = gb_shape_count(batch);
-    int32_t *table = malloc((size_t)(3 * count + 1) * sizeof *table);
+    int32_t *table = gb_arena_array(&e->arena, (size_t)(3 * count), sizeof *table);
     for (int which = 0; table && which < 3; which++) {
         int64_t index[GB_MAX_RANK] = {0}, at = m[which]->offset;
         for (int64_t b = 0; b < count; b++) {
@@ -82,7 +82,43 @@ static gb_store *offsets(gb_emit *e, const gb_shape *batch, const matrices *cons
             }
         }
     }
-    return gb_emit_const_take(e, table, (size_t)(3 * count) * sizeof *table, "offsets");
+    if (!table)
+        gb_emit_fail(e, GB_ERR_NOMEM);
+    return table;
+}
+
+// Whether a BLAS can read rows x cols as they lie, and how.
+static bool blas_reads(const matrices *x, int64_t rows, int64_t cols, bool *trans, int64_t *ld)
+{
+    bool plain = (x->col == 1 || cols == 1) && (x->row >= cols || rows == 1);
+    bool turned = (x->row == 1 || rows == 1) && (x->col >= rows || cols == 1);
+    *trans = !plain;
+    *ld = plain ? (rows == 1 ? cols : x->row) : cols == 1 ? rows : x->col;
+    return plain || turned;
+}
+
+// Records CLBlast's GEMM; false where it cannot read the operands.
+static bool product_by_clblast(gb_emit *e, const int32_t *table, const matrices *c,
+                               const matrices *a, const matrices *b, gb_gemm_call call)
+{
+    bool trans_c;
+    if (!blas_reads(a, call.m, call.k, &call.trans_a, &call.lda) ||
+        !blas_reads(b, call.k, call.n, &call.trans_b, &call.ldb) ||
+        !blas_reads(c, call.m, call.n, &trans_c, &call.ldc) || trans_c)
+        return false;
+    gb_launch *l = gb_emit_launch(e, "product", "clblast", "%s", "");
+    gb_gemm_call *kept = gb_arena_alloc(&e->arena, sizeof *kept);
+    if (!l || !kept) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return true;
+    }
+    *kept = call;
+    kept->offsets = table;
+    l->gemm = kept;
+    gb_put_store(e, a->store);
+    gb_put_store(e, b->store);
+    gb_put_store(e, c->store);
+    return true;
 }
 
 // C (+)= scale * A B. The kernel wants contiguous columns in B and C: what is not is swapped (C' =
@@ -105,13 +141,21 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
         }
         return;
     }
+    gb_gemm_call call = {.m = m, .n = n, .k = k, .batches = count, .alpha = scale, .beta = add};
+    const double flops = 2.0 * (double)count * (double)m * (double)n * (double)k;
+    int32_t *table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
+    if (e->info->clblast && k > 0 && product_by_clblast(e, table, &c, &a, &b, call)) {
+        if (!e->status)
+            e->launch[e->n_launch - 1]->flops = flops;
+        return;
+    }
     if (b.col != 1 && n > 1) {
         b = dense_temp(e, &b, batch, k, n, &shape, &there, &here);
         gb_emit_copy(e, &shape, &here, &there, false);
     }
     int vw = e->info->vector_width, nr = vw == 1 ? 4 : n <= vw ? vw : 2 * vw;
     int mr = vw == 16 ? 14 : vw == 1 ? 4 : 6;
-    gb_store *table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
+    table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
     gb_launch *l = gb_emit_launch(e, "product", "product", "-DMR=%d -DNR=%d", mr, nr);
     gb_put_store(e, a.store);
     gb_put_i32(e, a.row);
@@ -120,7 +164,8 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
     gb_put_i32(e, b.row);
     gb_put_store(e, c.store);
     gb_put_i32(e, c.row);
-    gb_put_store(e, table);
+    gb_put_store(e, e->status ? NULL : gb_emit_const(e, table, (size_t)(3 * count) * sizeof *table,
+                                                     "offsets"));
     gb_put_i32(e, m);
     gb_put_i32(e, n);
     gb_put_i32(e, k);
@@ -128,7 +173,7 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
     gb_put_i32(e, add);
     gb_emit_size(e, (size_t)((n + nr - 1) / nr), (size_t)((m + mr - 1) / mr), (size_t)count);
     if (l)
-        l->flops = 2.0 * (double)count * (double)m * (double)n * (double)k;
+        l->flops = flops;
 }
 
 int gb_product_forward(gb_emit *e, gb_node *node, const gb_product *p)
