@@ -3,7 +3,7 @@
 #define NV (32 / VW)
 
 kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x_image,
-                      global const int *restrict rows, int taps, int points, int count,
+                      global const int *restrict rows, int points, int count,
                       global const float *restrict w, int w_pitch, int channels,
                       global const float *restrict bias,
                       global float *y, int y0, int y_pitch, int y_image,
@@ -20,6 +20,13 @@ kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x
         image[i] = m / points;
         point[i] = m - image[i] * points;
     }
+    long at[TAPS][PX]; // where the taps lie, -1 outside
+    for (int t = 0; t < TAPS; t++)
+#pragma unroll
+        for (int i = 0; i < PX; i++) {
+            int r = rows[t * points + point[i]];
+            at[t][i] = r < 0 ? -1 : (long)(image[i] * x_image + r) * x_pitch;
+        }
     for (int c0 = get_global_id(0) * 32; c0 < channels; c0 += get_global_size(0) * 32) {
         vf acc[PX][NV];
 #pragma unroll
@@ -27,21 +34,21 @@ kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x
 #pragma unroll
             for (int j = 0; j < NV; j++)
                 acc[i][j] = VLOAD(bias + c0 + j * VW);
-        for (int t = 0; t < taps; t++) {
+        for (int t = 0; t < TAPS; t++) {
             vf b[NV];
 #pragma unroll
             for (int j = 0; j < NV; j++)
                 b[j] = VLOAD(w + t * w_pitch + c0 + j * VW);
 #pragma unroll
             for (int i = 0; i < PX; i++) {
-                int r = rows[t * points + point[i]];
-                if (r < 0)
+                if (at[t][i] < 0)
                     continue;
-                global const float *a = x + (size_t)(image[i] * x_image + r) * x_pitch + c0;
+                global const float *a = x + at[t][i] + c0;
 #pragma unroll
                 for (int j = 0; j < NV; j++)
-                    acc[i][j] = fma(vload_first(a + j * VW, channels - c0 - j * VW), b[j],
-                                    acc[i][j]);
+                    if (c0 + j * VW < channels)
+                        acc[i][j] = fma(vload_first(a + j * VW, channels - c0 - j * VW), b[j],
+                                        acc[i][j]);
             }
         }
 #pragma unroll

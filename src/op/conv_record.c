@@ -9,11 +9,15 @@
 
 #include <stdlib.h>
 
-enum { DEPTHWISE_POINTS = 4 };
+enum {
+    DEPTHWISE_POINTS = 4,
+    DEPTHWISE_TAPS = 121 // a work-item notes where each tap of its points lies
+};
 
 static bool is_depthwise(const gb_window *w)
 {
-    return w->groups > 1 && w->groups == w->c_in && w->c_in == w->c_out;
+    return w->groups > 1 && w->groups == w->c_in && w->c_in == w->c_out &&
+           gb_window_taps(w) <= DEPTHWISE_TAPS;
 }
 
 // Floats of a constant input, NULL if omitted; an error if it is not constant.
@@ -42,14 +46,14 @@ static void depthwise(gb_emit *e, const gb_gathered *g)
     gb_store *weights = gb_emit_const_take(e, w, bytes, g->what);
     gb_store *biases = gb_emit_const_take(e, bias, (size_t)pitch * sizeof *bias, "bias");
     int64_t count = g->images * g->points;
-    gb_launch *l = gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d", DEPTHWISE_POINTS);
+    gb_launch *l = gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d -DTAPS=%d",
+                                  DEPTHWISE_POINTS, (int)g->taps);
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
     gb_put_i32(e, g->x.pitch);
     gb_put_i32(e, g->x_image);
     gb_put_store(e, gb_emit_const(e, g->rows, (size_t)(g->taps * g->points) * sizeof(int32_t),
                                   "rows"));
-    gb_put_i32(e, g->taps);
     gb_put_i32(e, g->points);
     gb_put_i32(e, count);
     gb_put_store(e, weights);
