@@ -1,4 +1,5 @@
-// Times every launch of a model's schedule, its best round: milliseconds and GFLOP/s, beside the device's FMA peak.
+// Times every launch of a model's schedule, its best round: milliseconds and GFLOP/s, beside the
+// device's FMA peak.
 //
 //     bench_layers MODEL [BATCH [forward]]
 #include "engine/internal.h"
