@@ -1,5 +1,6 @@
 // gibbon attack: the smallest change of a picture that a model gets wrong.
 #include "attack_batch.h"
+#include "attack_options.h"
 
 #include "base/file.h"
 
@@ -8,12 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_PARAMS = 32 };
-
 typedef struct values {
     cli cli;
-    const char *method, *target, *label;
-    const char *param[MAX_PARAMS]; // as given, in gb_param_all's order; NULL: not given
+    const char *target, *label;
+    settings_values attack;
 } values;
 
 static const option_entry table[] = {
@@ -34,96 +33,10 @@ static const option_entry table[] = {
     CLI_VERBOSE,
 };
 
-// --- the methods' parameters as options ---
-
-static bool method_has(const gb_method *method, const char *name)
-{
-    for (const char *const *p = method->params; *p; p++) {
-        if (!strcmp(*p, name))
-            return true;
-    }
-    return false;
-}
-
-// "radius of the ball (default: 8/255 for linf; steps: fgsm 1, pgd 10)"
-static const char *param_help(gb_arena *arena, const gb_param *param)
-{
-    size_t count, n = 0;
-    const gb_method *const *method = gb_method_all(&count);
-    char each[64], first[64] = "", list[256] = "";
-    bool same = true;
-    for (size_t i = 0; i < count; i++) {
-        if (!method_has(method[i], param->name))
-            continue;
-        gb_param_text(each, sizeof each, &method[i]->defaults, param);
-        if (!n++)
-            memcpy(first, each, sizeof first);
-        same = same && !strcmp(first, each);
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s for %s", used ? ", " : "", each,
-                 method[i]->name);
-    }
-    return gb_arena_printf(arena, "%s (default: %s)", param->help, same ? first : list);
-}
-
-// The entries of --method and of every parameter; NULL when out of memory.
-static const option_entry *param_table(gb_arena *arena, size_t *n)
-{
-    size_t count, n_method;
-    const gb_param *param = gb_param_all(&count);
-    const gb_method *const *method = gb_method_all(&n_method);
-    char names[256] = "";
-    count = count < MAX_PARAMS ? count : MAX_PARAMS;
-    option_entry *entry = gb_arena_array(arena, count + 1, sizeof *entry);
-    if (!entry)
-        return NULL;
-    for (size_t i = 0; i < n_method; i++) {
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s, %s", used ? "; or " : "",
-                 method[i]->name, method[i]->title);
-    }
-    entry[0] = (option_entry){"method", 'm', OPTION_TEXT, offsetof(values, method), "NAME",
-                              gb_arena_printf(arena, "%s (default: pgd)", names)};
-    for (size_t i = 0; i < count; i++) {
-        const char *arg = param[i].kind == GB_PARAM_EPS ? "X" : "N";
-        if (param[i].kind == GB_PARAM_ENUM) {
-            char list[128] = "";
-            for (int k = 0; param[i].choices[k]; k++) {
-                size_t used = strlen(list);
-                snprintf(list + used, sizeof list - used, "%s%s", used ? "|" : "",
-                         param[i].choices[k]);
-            }
-            arg = gb_arena_strdup(arena, list);
-        }
-        entry[i + 1] = (option_entry){
-            .name = param[i].name,
-            .kind = param[i].kind == GB_PARAM_FLAG ? OPTION_SWITCH : OPTION_TEXT,
-            .offset = offsetof(values, param) + i * sizeof(const char *),
-            .arg = arg,
-            .help = param_help(arena, &param[i]),
-        };
-        if (!entry[i + 1].arg || !entry[i + 1].help)
-            return NULL;
-    }
-    *n = count + 1;
-    return entry[0].help ? entry : NULL;
-}
-
 static int configure(gb_attack_config *config, const values *v)
 {
-    const gb_method *method;
-    const gb_param *found;
-    size_t count;
-    const gb_param *param = gb_param_all(&count);
     int err = 0;
-    GB_TRY(gb_attack_default(config, v->method));
-    GB_TRY(gb_method_find(&method, v->method));
-    for (size_t i = 0; i < count && i < MAX_PARAMS; i++) {
-        if (!v->param[i])
-            continue;
-        GB_TRY(gb_param_find(&found, method, param[i].name));
-        GB_TRY(gb_param_set(config, found, v->param[i]));
-    }
+    GB_TRY(attack_configure(config, &v->attack));
     config->targeted = v->target != NULL;
     config->seed = v->cli.seed;
     GB_TRY(gb_attack_resolve(config));
@@ -218,12 +131,12 @@ fail:
 
 static int run(int argc, char **argv)
 {
-    values v = {.method = "pgd"};
+    values v = {0};
     attack_task t = {.cli = &v.cli};
     size_t n_param = 0;
-    const option_entry *params = param_table(&t.arena, &n_param);
+    const option_entry *params = attack_options(&t.arena, &n_param);
     const option_group groups[] = {{NULL, table, GB_COUNT(table), &v},
-                                   {"the attack", params, n_param, &v}};
+                                   {"the attack", params, n_param, &v.attack}};
     int code;
     if (!params) {
         fprintf(stderr, "gibbon attack: %s\n", gb_last_error());

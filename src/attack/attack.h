@@ -2,29 +2,13 @@
 #ifndef GB_ATTACK_ATTACK_H
 #define GB_ATTACK_ATTACK_H
 
+#include "base/setting.h"
 #include "engine/session.h"
 
 // --- methods and parameters (attack/method.c, attack/param.c) ---
 
-typedef enum gb_param_kind {
-    GB_PARAM_EPS,   // float in the [0,1] pixel range; written as a number or a fraction, "8/255"
-    GB_PARAM_INT,
-    GB_PARAM_FLAG,  // yes or no; on the command line --NAME and --no-NAME
-    GB_PARAM_ENUM   // one of choices[]
-} gb_param_kind;
-
-// One field of gb_attack_config as options, help and checks see it. `targeted` and `seed` are not
-// parameters of a method: they follow from what the user asks of the whole run.
-typedef struct gb_param {
-    const char *name;   // "step-size"; the option is --step-size
-    gb_param_kind kind;
-    size_t offset;      // of the field in gb_attack_config: float for EPS, int for the others
-    double min, max;    // EPS, INT
-    const char *const *choices; // ENUM: NULL-terminated; the value is first + the index
-    int first;
-    const char *unset;  // EPS: NaN is allowed and means this, for help: "2.5 eps / steps"
-    const char *help;   // one line, no full stop
-} gb_param;
+// `targeted` and `seed` of gb_attack_config are not parameters of a method: they follow from what
+// the user asks of the whole run.
 
 struct gb_steps; // attack/steps.h
 
@@ -41,17 +25,10 @@ typedef struct gb_method {
 
 const gb_method *const *gb_method_all(size_t *count);
 int gb_method_find(const gb_method **out, const char *name); // GB_ERR_ARG lists the names
-// Every parameter of every method; a method's own are those it lists.
-const gb_param *gb_param_all(size_t *count);
+// Every parameter of every method, fields of gb_attack_config; a method's own are those it lists.
+const gb_setting *gb_attack_settings(size_t *count);
 // GB_ERR_ARG: no such parameter, or not one of this method; lists the method's.
-int gb_param_find(const gb_param **out, const gb_method *method, const char *name);
-
-// Reads text into the parameter's field, checking its range. Messages name the parameter.
-int gb_param_set(gb_attack_config *config, const gb_param *param, const char *text);
-// The field as text ("8/255" for multiples of 1/255); returns buf.
-char *gb_param_text(char *buf, size_t size, const gb_attack_config *config, const gb_param *param);
-// A number or a fraction of two numbers ("8/255"); finite. `what` is for the message.
-int gb_parse_eps(float *out, const char *text, const char *what);
+int gb_attack_setting(const gb_setting **out, const gb_method *method, const char *name);
 
 // Checks the whole configuration and fills in what is NaN from norm, eps and steps.
 int gb_attack_resolve(gb_attack_config *config);

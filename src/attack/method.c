@@ -38,44 +38,17 @@ int gb_attack_default(gb_attack_config *config, const char *method)
     return 0;
 }
 
-static int check_param(const gb_attack_config *config, const gb_param *param)
-{
-    const char *field = (const char *)config + param->offset;
-    double low = param->min, high = param->max, value;
-    if (param->kind == GB_PARAM_EPS) {
-        float real;
-        memcpy(&real, field, sizeof real);
-        if (isnan(real))
-            return 0; // not set
-        value = real;
-    } else {
-        int number;
-        memcpy(&number, field, sizeof number);
-        value = number;
-    }
-    if (param->kind == GB_PARAM_FLAG) {
-        low = 0;
-        high = 1;
-    } else if (param->kind == GB_PARAM_ENUM) {
-        for (low = high = param->first; param->choices[(int)high - param->first + 1];)
-            high++;
-    }
-    if (!(value >= low && value <= high))
-        return gb_fail(GB_ERR_ARG, "%s %g is outside %g to %g", param->name, value, low, high);
-    return 0;
-}
-
 int gb_attack_resolve(gb_attack_config *config)
 {
     const gb_method *method;
-    const gb_param *param;
+    const gb_setting *param;
     int err = 0;
     size_t count;
     GB_TRY(gb_method_find(&method, config->method));
     config->method = method->name;
-    param = gb_param_all(&count);
+    param = gb_attack_settings(&count);
     for (size_t i = 0; i < count; i++)
-        GB_TRY(check_param(config, &param[i]));
+        GB_TRY(gb_setting_check(config, &param[i]));
     if (isnan(config->eps))
         config->eps = config->norm == GB_NORM_LINF ? 8.0f / 255 : 1.0f;
     if (config->norm == GB_NORM_LINF && config->eps > 1)

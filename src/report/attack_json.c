@@ -84,7 +84,7 @@ static json_t *model_json(const gb_report *report)
     return o;
 }
 
-static json_t *param_json(const gb_attack_config *config, const gb_param *param)
+static json_t *param_json(const gb_attack_config *config, const gb_setting *param)
 {
     const char *field = (const char *)config + param->offset;
     char buf[64];
@@ -93,29 +93,30 @@ static json_t *param_json(const gb_attack_config *config, const gb_param *param)
     memcpy(&number, field, sizeof number);
     memcpy(&v, field, sizeof v);
     switch (param->kind) {
-    case GB_PARAM_EPS:
+    case GB_SETTING_EPS:
+    case GB_SETTING_REAL:
         return real((double)v);
-    case GB_PARAM_INT:
+    case GB_SETTING_INT:
         return json_integer(number);
-    case GB_PARAM_FLAG:
+    case GB_SETTING_FLAG:
         return json_boolean(number);
-    case GB_PARAM_ENUM:
+    case GB_SETTING_ENUM:
         break;
     }
-    return json_string(gb_param_text(buf, sizeof buf, config, param));
+    return json_string(gb_setting_text(buf, sizeof buf, config, param));
 }
 
 // The method's own parameters by their names with '_' for '-'.
 static json_t *attack_json(const gb_attack_config *config)
 {
     const gb_method *method;
-    const gb_param *param;
+    const gb_setting *param;
     json_t *o = json_object();
     put_text(&o, "method", config->method);
     if (gb_method_find(&method, config->method) == 0) {
         for (const char *const *name = method->params; *name; name++) {
             char key[64];
-            if (gb_param_find(&param, method, *name) < 0)
+            if (gb_attack_setting(&param, method, *name) < 0)
                 continue;
             snprintf(key, sizeof key, "%s", *name);
             for (char *p = key; *p; p++)

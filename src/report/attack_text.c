@@ -7,7 +7,7 @@ void gb_report_head_text(FILE *out, const gb_report *report)
 {
     const gb_attack_config *config = report->config;
     const gb_method *method;
-    const gb_param *param;
+    const gb_setting *param;
     char value[64];
     fprintf(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
     fprintf(out, "model    %s", report->model);
@@ -16,8 +16,8 @@ void gb_report_head_text(FILE *out, const gb_report *report)
     fprintf(out, "\nattack   %s%s", config->method, config->targeted ? ", targeted" : "");
     if (gb_method_find(&method, config->method) == 0) {
         for (const char *const *name = method->params; *name; name++) {
-            if (gb_param_find(&param, method, *name) == 0)
-                fprintf(out, ", %s %s", *name, gb_param_text(value, sizeof value, config, param));
+            if (gb_attack_setting(&param, method, *name) == 0)
+                fprintf(out, ", %s %s", *name, gb_setting_text(value, sizeof value, config, param));
         }
     }
     fprintf(out, ", seed %llu\n", (unsigned long long)config->seed);

@@ -31,20 +31,20 @@ static void test_eps(void **state)
 static void set(gb_attack_config *config, const char *name, const char *text, int want)
 {
     const gb_method *method;
-    const gb_param *param;
+    const gb_setting *param;
     assert_ok(gb_method_find(&method, config->method));
-    assert_ok(gb_param_find(&param, method, name));
-    assert_int_equal(want, gb_param_set(config, param, text));
+    assert_ok(gb_attack_setting(&param, method, name));
+    assert_int_equal(want, gb_setting_set(config, param, text));
 }
 
 static void expect_text(const gb_attack_config *config, const char *name, const char *want)
 {
     const gb_method *method;
-    const gb_param *param;
+    const gb_setting *param;
     char text[64];
     assert_ok(gb_method_find(&method, config->method));
-    assert_ok(gb_param_find(&param, method, name));
-    assert_string_equal(want, gb_param_text(text, sizeof text, config, param));
+    assert_ok(gb_attack_setting(&param, method, name));
+    assert_string_equal(want, gb_setting_text(text, sizeof text, config, param));
 }
 
 static void test_set(void **state)
@@ -87,13 +87,13 @@ static void test_names(void **state)
 {
     gb_attack_config c;
     const gb_method *method;
-    const gb_param *param;
+    const gb_setting *param;
     (void)state;
     assert_err(GB_ERR_ARG, gb_attack_default(&c, "pdg"));
     assert_non_null(strstr(gb_last_error(), "fgsm, pgd"));
     assert_err(GB_ERR_ARG, gb_method_find(&method, NULL));
     assert_ok(gb_method_find(&method, "fgsm"));
-    assert_err(GB_ERR_ARG, gb_param_find(&param, method, "steps"));
+    assert_err(GB_ERR_ARG, gb_attack_setting(&param, method, "steps"));
     assert_non_null(strstr(gb_last_error(), "norm, eps, loss"));
 
     // Every name that a method lists is a parameter.
@@ -101,7 +101,7 @@ static void test_names(void **state)
     const gb_method *const *all = gb_method_all(&count);
     for (size_t i = 0; i < count; i++) {
         for (const char *const *name = all[i]->params; *name; name++)
-            assert_ok(gb_param_find(&param, all[i], *name));
+            assert_ok(gb_attack_setting(&param, all[i], *name));
         c = all[i]->defaults;
         c.method = all[i]->name;
         assert_ok(gb_attack_resolve(&c));

@@ -1,0 +1,205 @@
+// Settings as data: reading, checking and printing the fields that tables describe.
+#include "base/setting.h"
+
+#include "base/mem.h"
+#include "base/status.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+int gb_setting_find(const gb_setting **out, const gb_setting *table, size_t count,
+                    const char *const *names, const char *owner, const char *name)
+{
+    char list[512] = "";
+    for (const char *const *p = names; *p; p++) {
+        for (size_t i = 0; i < count && !strcmp(*p, name); i++) {
+            if (!strcmp(table[i].name, name)) {
+                *out = &table[i];
+                return 0;
+            }
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *p);
+    }
+    return gb_fail(GB_ERR_ARG, "%s has no parameter '%s'; it has %s", owner, name,
+                   *list ? list : "none");
+}
+
+int gb_parse_eps(float *out, const char *text, const char *what)
+{
+    char *end;
+    double over = 1, value = strtod(text, &end);
+    bool number = end != text;
+    if (number && *end == '/') {
+        const char *below = end + 1;
+        over = strtod(below, &end);
+        number = end != below;
+    }
+    if (!number || *end)
+        return gb_fail(GB_ERR_ARG, "%s '%s' is neither a number nor a fraction such as 8/255", what,
+                       text);
+    if (over == 0)
+        return gb_fail(GB_ERR_ARG, "%s '%s' divides by zero", what, text);
+    value /= over;
+    if (!isfinite(value) || !isfinite((float)value))
+        return gb_fail(GB_ERR_ARG, "%s '%s' is not a finite number", what, text);
+    *out = (float)value;
+    return 0;
+}
+
+static int parse_flag(int *out, const gb_setting *setting, const char *text)
+{
+    static const char *const yes[] = {"1", "yes", "true", "on"};
+    static const char *const no[] = {"0", "no", "false", "off"};
+    for (size_t i = 0; i < GB_COUNT(yes); i++) {
+        if (!strcasecmp(text, yes[i]) || !strcasecmp(text, no[i])) {
+            *out = !strcasecmp(text, yes[i]);
+            return 0;
+        }
+    }
+    return gb_fail(GB_ERR_ARG, "%s '%s' is neither yes nor no", setting->name, text);
+}
+
+static int parse_choice(int *out, const gb_setting *setting, const char *text)
+{
+    char list[256] = "";
+    for (int i = 0; setting->choices[i]; i++) {
+        if (!strcasecmp(text, setting->choices[i])) {
+            *out = setting->first + i;
+            return 0;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", setting->choices[i]);
+    }
+    return gb_fail(GB_ERR_ARG, "unknown %s '%s'; it is one of %s", setting->name, text, list);
+}
+
+static int parse_real(float *out, const gb_setting *setting, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end)
+        return gb_fail(GB_ERR_ARG, "%s '%s' is not a number", setting->name, text);
+    if (!(value >= setting->min && value <= setting->max))
+        return gb_fail(GB_ERR_ARG, "%s %s is outside %g to %g", setting->name, text, setting->min,
+                       setting->max);
+    *out = (float)value;
+    return 0;
+}
+
+static int parse_int(int *out, const gb_setting *setting, const char *text)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end)
+        return gb_fail(GB_ERR_ARG, "%s '%s' is not a whole number", setting->name, text);
+    if (errno || value < setting->min || value > setting->max)
+        return gb_fail(GB_ERR_ARG, "%s %s is outside %.0f to %.0f", setting->name, text, setting->min,
+                       setting->max);
+    *out = (int)value;
+    return 0;
+}
+
+int gb_setting_set(void *fields, const gb_setting *setting, const char *text)
+{
+    int err = 0, number = 0;
+    float real;
+    char *field = (char *)fields + setting->offset;
+    switch (setting->kind) {
+    case GB_SETTING_EPS:
+        GB_TRY(gb_parse_eps(&real, text, setting->name));
+        if (real < setting->min)
+            return gb_fail(GB_ERR_ARG, "%s %s is negative", setting->name, text);
+        if (real > setting->max)
+            return gb_fail(GB_ERR_ARG,
+                           "%s %s is too large; pixels are in [0,1]: did you mean %s/255?",
+                           setting->name, text, text);
+        memcpy(field, &real, sizeof real);
+        return 0;
+    case GB_SETTING_REAL:
+        GB_TRY(parse_real(&real, setting, text));
+        memcpy(field, &real, sizeof real);
+        return 0;
+    case GB_SETTING_INT:
+        GB_TRY(parse_int(&number, setting, text));
+        break;
+    case GB_SETTING_FLAG:
+        GB_TRY(parse_flag(&number, setting, text));
+        break;
+    case GB_SETTING_ENUM:
+        GB_TRY(parse_choice(&number, setting, text));
+        break;
+    }
+    memcpy(field, &number, sizeof number);
+fail:
+    return err;
+}
+
+char *gb_setting_text(char *buf, size_t size, const void *fields, const gb_setting *setting)
+{
+    const char *field = (const char *)fields + setting->offset;
+    int number;
+    float real;
+    memcpy(&number, field, sizeof number);
+    memcpy(&real, field, sizeof real);
+    switch (setting->kind) {
+    case GB_SETTING_EPS: {
+        double levels = round((double)real * 255);
+        if (isnan(real))
+            snprintf(buf, size, "%s", setting->unset);
+        else if (levels > 0 && levels < 255 && (float)(levels / 255) == real)
+            snprintf(buf, size, "%.0f/255", levels);
+        else
+            snprintf(buf, size, "%.6g", (double)real);
+        break;
+    }
+    case GB_SETTING_REAL:
+        if (isnan(real))
+            snprintf(buf, size, "%s", setting->unset);
+        else
+            snprintf(buf, size, "%.7g", (double)real);
+        break;
+    case GB_SETTING_INT:
+        snprintf(buf, size, "%d", number);
+        break;
+    case GB_SETTING_FLAG:
+        snprintf(buf, size, "%s", number ? "yes" : "no");
+        break;
+    case GB_SETTING_ENUM:
+        snprintf(buf, size, "%s", setting->choices[number - setting->first]);
+        break;
+    }
+    return buf;
+}
+
+int gb_setting_check(const void *fields, const gb_setting *setting)
+{
+    const char *field = (const char *)fields + setting->offset;
+    double low = setting->min, high = setting->max, value;
+    if (setting->kind == GB_SETTING_EPS || setting->kind == GB_SETTING_REAL) {
+        float real;
+        memcpy(&real, field, sizeof real);
+        if (isnan(real) && setting->unset)
+            return 0;
+        value = (double)real;
+    } else {
+        int number;
+        memcpy(&number, field, sizeof number);
+        value = number;
+    }
+    if (setting->kind == GB_SETTING_FLAG) {
+        low = 0;
+        high = 1;
+    } else if (setting->kind == GB_SETTING_ENUM) {
+        for (low = high = setting->first; setting->choices[(int)high - setting->first + 1];)
+            high++;
+    }
+    if (!(value >= low && value <= high))
+        return gb_fail(GB_ERR_ARG, "%s %g is outside %g to %g", setting->name, value, low, high);
+    return 0;
+}
