@@ -119,7 +119,12 @@ typedef enum gb_loss {
     GB_LOSS_NONE,
     GB_LOSS_CE,     /* cross-entropy of the logits with the label */
     GB_LOSS_MARGIN, /* max_{i != y} z_i - z_y (Carlini & Wagner 2017, f6 without the hinge) */
-    GB_LOSS_DLR     /* difference of logits ratio (Croce & Hein 2020) */
+    GB_LOSS_DLR,    /* difference of logits ratio (Croce & Hein 2020) */
+    /* Not for gb_attack_config: */
+    GB_LOSS_PAIR,   /* cross-entropy with the label minus that with a second class */
+    GB_LOSS_KL,     /* KL(softmax(targets) || softmax(logits)), the target logits constant */
+    GB_LOSS_TRADES  /* of a batch [x; x']: cross-entropy of x, KL(f(x) || f(x')) of x' (Zhang et
+                       al. 2019) */
 } gb_loss;
 
 /* An attack's settings. Fill it with gb_attack_default, then change what you like. */

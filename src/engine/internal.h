@@ -10,7 +10,7 @@
 typedef struct gb_port {
     gb_store *store;
     gb_buf *whole;
-    gb_io *io;     // NULL: labels and losses
+    gb_io *io;     // NULL: what the loss reads and writes for each image
     bool in;       // read by the schedule, else written
     bool backward; // written by the backward half
 } gb_port;
@@ -21,10 +21,9 @@ struct gb_session {
     gb_emit emit;
     gb_plan plan;
     gb_session_stats stats;
-    gb_loss loss;
+    gb_loss_spec loss; // its stores are made while recording
     size_t n_in, n_out, n_forward; // launches before n_forward are the forward ones
     gb_io *in, *out, *grad, seed;
-    gb_store *labels, *losses;
     int64_t batch, chunks;  // the graph is one for batch / chunks images
     gb_port *port;
     size_t n_port;

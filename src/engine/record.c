@@ -40,6 +40,25 @@ static int record_node(gb_emit *e, gb_node *node, bool backward)
     return err < 0 ? err : e->status;
 }
 
+// What the loss reads and writes, a buffer each; every image's weight is 1 until someone changes it.
+static void make_loss(gb_session *s)
+{
+    gb_emit *e = &s->emit;
+    gb_loss_spec *l = &s->loss;
+    size_t n = (size_t)s->graph->batch;
+    if (l->kind == GB_LOSS_NONE || e->status)
+        return;
+    l->losses = gb_emit_io(e, n * sizeof(float), "losses");
+    l->weights = gb_emit_io(e, n * sizeof(float), "weights");
+    if (l->kind != GB_LOSS_KL)
+        l->labels = gb_emit_io(e, n * sizeof(int32_t), "labels");
+    if (l->kind == GB_LOSS_PAIR)
+        l->seconds = gb_emit_io(e, n * sizeof(int32_t), "second labels");
+    if (l->kind == GB_LOSS_KL)
+        l->targets = gb_emit_io(e, (size_t)gb_shape_count(&s->graph->out[0]->shape) * sizeof(float),
+                                "targets");
+}
+
 int gb_record_forward(gb_session *s, bool grad)
 {
     gb_emit *e = &s->emit;
@@ -61,12 +80,8 @@ int gb_record_forward(gb_session *s, bool grad)
         const gb_view *view = gb_emit_in(e, g->out[i], GB_ORDER_PLAIN);
         gb_emit_copy(e, &g->out[i]->shape, &s->out[i].view, view, false);
     }
-    if (s->loss != GB_LOSS_NONE && !e->status) {
-        size_t n = (size_t)g->batch;
-        s->labels = gb_emit_io(e, n * sizeof(int32_t), "labels");
-        s->losses = gb_emit_io(e, n * sizeof(float), "losses");
-        gb_loss_forward(e, s->loss, g->out[0], s->labels, s->losses);
-    }
+    make_loss(s);
+    gb_loss_forward(e, &s->loss, g->out[0]);
     err = e->status;
 fail:
     return err;
@@ -78,8 +93,8 @@ int gb_record_backward(gb_session *s, const char *seed)
     gb_graph *g = s->graph;
     int err = 0;
     gb_emit_begin_backward(e);
-    if (s->loss != GB_LOSS_NONE) {
-        gb_loss_backward(e, s->loss, g->out[0], s->labels);
+    if (s->loss.kind != GB_LOSS_NONE) {
+        gb_loss_backward(e, &s->loss, g->out[0]);
     } else if (seed) {
         size_t i = 0;
         while (i < g->n_out && strcmp(g->out[i]->name, seed) != 0)

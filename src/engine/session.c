@@ -58,7 +58,7 @@ static void add_port(gb_session *s, gb_store *store, gb_io *io, bool in, bool ba
 static int make_ports(gb_session *s)
 {
     int err = 0;
-    s->port = gb_arena_array(&s->graph->arena, 2 * s->n_in + s->n_out + 3, sizeof *s->port);
+    s->port = gb_arena_array(&s->graph->arena, 2 * s->n_in + s->n_out + 6, sizeof *s->port);
     if (!s->port)
         return GB_ERR_NOMEM;
     for (size_t i = 0; i < s->n_in; i++) {
@@ -68,8 +68,11 @@ static int make_ports(gb_session *s)
     for (size_t i = 0; i < s->n_out; i++)
         add_port(s, s->out[i].view.store, &s->out[i], false, false);
     add_port(s, s->seed.view.store, &s->seed, true, false);
-    add_port(s, s->labels, NULL, true, false);
-    add_port(s, s->losses, NULL, false, false);
+    add_port(s, s->loss.labels, NULL, true, false);
+    add_port(s, s->loss.seconds, NULL, true, false);
+    add_port(s, s->loss.targets, NULL, true, false);
+    add_port(s, s->loss.weights, NULL, true, true);
+    add_port(s, s->loss.losses, NULL, false, false);
     for (size_t i = 0; i < s->n_port; i++) {
         gb_port *p = &s->port[i];
         p->whole = p->store->buf;
@@ -147,7 +150,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     if (!s)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a session");
     s->dev = dev;
-    s->loss = options->loss;
+    s->loss = (gb_loss_spec){.kind = options->loss, .smoothing = options->label_smoothing};
     s->has_grad = grad;
     GB_TRY(prepare_chunk(s, model, options));
     s->n_in = s->graph->n_in;
@@ -171,6 +174,12 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     s->stats.plan_seconds = now() - start;
     GB_TRY(make_kernels(s));
     GB_TRY(make_ports(s));
+    if (s->loss.weights) {
+        const float one = 1;
+        uint32_t bits;
+        memcpy(&bits, &one, sizeof bits);
+        GB_TRY(gb_buf_fill(whole(s, s->loss.weights), 0, (size_t)s->batch * sizeof bits, bits));
+    }
     for (size_t i = 0; i < model->n_value; i++)
         if (model->value[i]->data && model->value[i]->type == GB_F32)
             s->stats.parameters += gb_shape_count(&model->value[i]->shape);
@@ -327,12 +336,27 @@ const gb_io *gb_session_seed(const gb_session *s)
 
 gb_buf *gb_session_labels(const gb_session *s)
 {
-    return whole(s, s->labels);
+    return whole(s, s->loss.labels);
 }
 
 gb_buf *gb_session_losses(const gb_session *s)
 {
-    return whole(s, s->losses);
+    return whole(s, s->loss.losses);
+}
+
+gb_buf *gb_session_seconds(const gb_session *s)
+{
+    return whole(s, s->loss.seconds);
+}
+
+gb_buf *gb_session_targets(const gb_session *s)
+{
+    return whole(s, s->loss.targets);
+}
+
+gb_buf *gb_session_weights(const gb_session *s)
+{
+    return whole(s, s->loss.weights);
 }
 
 gb_device *gb_session_device(const gb_session *s)

@@ -25,6 +25,7 @@ typedef struct gb_session_options {
     int64_t batch;          // 0: the model's own, or 1 where that is symbolic
     bool grad;              // plan the gradient of every float input
     gb_loss loss;           // with a loss the model needs one input and one 2-D output of logits
+    float label_smoothing;  // of GB_LOSS_CE and GB_LOSS_TRADES, in [0,1)
     bool at_logits;         // drop a final Softmax or LogSoftmax (implied by a loss)
     gb_normalize normalize; // applied to the first input
     const char *seed;       // output whose gradient the caller supplies (run --grad); no loss then
@@ -59,7 +60,12 @@ const gb_io *gb_session_input(const gb_session *s, size_t i);
 const gb_io *gb_session_output(const gb_session *s, size_t i); // with a loss: 0 is the logits
 const gb_io *gb_session_grad(const gb_session *s, size_t i);   // dL/d(input i); NULL without grad
 const gb_io *gb_session_seed(const gb_session *s);             // upload dL/d(output) here
-gb_buf *gb_session_labels(const gb_session *s); // int32 [batch]; with a loss
+// What a loss reads, for the caller to write; NULL where there is none of it.
+gb_buf *gb_session_labels(const gb_session *s);  // int32 [batch]
+gb_buf *gb_session_seconds(const gb_session *s); // int32 [batch], the other class of GB_LOSS_PAIR
+gb_buf *gb_session_targets(const gb_session *s); // float [batch,K], target logits of GB_LOSS_KL
+gb_buf *gb_session_weights(const gb_session *s); // float [batch], what each image's loss counts in
+                                                 // the gradient; 1 until it is written
 gb_buf *gb_session_losses(const gb_session *s); // float [batch], one per image; gradients are of
                                                 // the sum, so no image sees its batch
 gb_device *gb_session_device(const gb_session *s);
