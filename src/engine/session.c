@@ -166,6 +166,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     if (grad)
         gb_mark_gradients(s->graph);
     GB_TRY(gb_emit_init(&s->emit, dev, s->graph, grad));
+    s->emit.choices = options->choices;
     GB_TRY(gb_record_forward(s, grad));
     s->n_forward = s->emit.n_launch;
     if (grad)

@@ -34,6 +34,7 @@ typedef struct gb_session_options {
     int64_t chunk;          // images that go through the network at a time, a divisor of the batch;
                             // 0: as many as a processor's cache holds, all of them on a GPU
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
+    const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: heuristics
     bool no_fusion;         // run the graph as it is (tests of the passes)
     const gb_log *log;
 } gb_session_options;

@@ -1,5 +1,6 @@
 // Records convolutions: the gathered GEMM, or the depthwise kernel where each channel is its own
 // group.
+#include "op/choice.h"
 #include "op/conv_narrow.h"
 #include "op/gathered.h"
 #include "op/infer.h"
@@ -83,7 +84,8 @@ static void count_flops(gb_emit *e, const gb_window *w, double share)
 static void record(gb_emit *e, const gb_window *w, gb_gathered *g)
 {
     gb_narrow narrow = {0};
-    int tile = gb_winograd_choose(e->info, w, false);
+    const gb_choice_key key = gb_choice_window(e, w, false);
+    int tile = gb_winograd_choose(e->info, gb_emit_way(e, &key), w, false);
     if (is_depthwise(w)) {
         depthwise(e, g);
     } else if (tile) {
@@ -235,7 +237,8 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
                                                            w.c_in / w.groups);
         gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, masks);
         int64_t merge = gb_narrow_merge(&w, &t);
-        int tile = gb_winograd_choose(e->info, &w, true);
+        const gb_choice_key key = gb_choice_window(e, &w, true);
+        int tile = gb_winograd_choose(e->info, gb_emit_way(e, &key), &w, true);
         if (is_depthwise(&w)) {
             backward_depthwise(e, node, &w, &dy, &t);
         } else if (merge) {

@@ -61,6 +61,7 @@ typedef struct gb_launch {
     gb_arg arg[GB_MAX_ARGS];
     gb_gemm_call *gemm; // not NULL: CLBlast computes arguments 2 = 0 x 1 instead
     double flops; // useful floating-point operations, for `bench` and `info`
+    const char *key, *way; // what was looked up and how it is computed (op/choice.h), or NULL
     gb_kernel *ready; // after planning
 } gb_launch;
 
@@ -77,6 +78,7 @@ typedef struct gb_emit {
     gb_node *node; // being recorded
     bool backward;
     bool want_grad;   // a backward schedule will follow: forward launches may write masks
+    const struct gb_choices *choices; // how layers are to be computed (op/choice.h), or NULL
     gb_node **concat; // [value id]: the Concat whose store holds the value, or NULL
 } gb_emit;
 

@@ -1,6 +1,7 @@
 // Records the gathered GEMM: chooses a form and a tile, packs the weights.
-#include "op/gathered.h"
+#include "op/choice.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,30 @@ static form choose_form(const gb_device_info *info, int64_t n)
     if (vw >= 8 && ceil_div(n, vw) * vw * 5 < ceil_div(n, f.nr) * f.nr * 4)
         f.nr = vw;
     return f;
+}
+
+const char *const *gb_gathered_ways(const gb_device_info *info)
+{
+    static const char *const none[] = {NULL};
+    static const char *const registers32[] = {"gemm 14x32", "gemm 12x32", "gemm 10x32", "gemm 8x32",
+                                              "gemm 7x32", "gemm 4x32", "gemm 28x16", "gemm 14x16",
+                                              "gemm 8x16", NULL};
+    static const char *const registers16[] = {"gemm 6x16", "gemm 5x16", "gemm 4x16", "gemm 12x8",
+                                              "gemm 6x8", NULL};
+    if (info->type == GB_DEVICE_GPU || info->vector_width < 8)
+        return none;
+    return info->vector_width == 16 ? registers32 : registers16;
+}
+
+// A tile that was chosen for this device; false if the words are none that it could compute.
+static bool read_way(form *f, const char *way, const gb_device_info *info)
+{
+    int mr = 0, nr = 0, vw = info->vector_width;
+    if (!way || info->type == GB_DEVICE_GPU || sscanf(way, "gemm %dx%d", &mr, &nr) != 2 || mr < 1 ||
+        mr > 32 || (nr != 8 && nr != 16 && nr != 32) || nr % vw || nr > 2 * vw)
+        return false;
+    *f = (form){"gemm", mr, nr, 1, 1};
+    return true;
 }
 
 // Small groups are merged into block-diagonal ones of at least a mask word of outputs: more
@@ -111,7 +136,9 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
         return;
     int64_t merged = merge_groups(g->groups, g->k, g->n);
     int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
+    const gb_choice_key key = gb_choice_gathered(e, g);
     form f = choose_form(e->info, n);
+    read_way(&f, gb_emit_way(e, &key), e->info);
     int64_t zeros_count = (k + 1023) / 1024 * 1024;
     gb_store *zeros = gb_emit_const_take(e, calloc((size_t)zeros_count, sizeof(float)),
                                          (size_t)zeros_count * sizeof(float), "zeros");
@@ -144,6 +171,7 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_emit_size(e, (size_t)ceil_div(count, f.mr) * f.lx, (size_t)ceil_div(n, f.nr) * f.ly,
                  (size_t)groups);
     gb_emit_local(e, f.lx, f.ly, 1);
+    gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);
     if (l)
         l->flops =
             2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);

@@ -44,6 +44,9 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g);
 // Appends the epilogue's arguments, the same for every kernel that has one (cl/common.cl).
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g);
 
+// The ways to compute one (op/choice.h) that `gibbon tune` compares on a device; ends with NULL.
+const char *const *gb_gathered_ways(const gb_device_info *info);
+
 // True if an epilogue can write and apply mask words: each group's outputs fill whole words, or
 // there is one group.
 bool gb_gathered_masks(int64_t groups, int64_t k, int64_t n);

@@ -1,5 +1,6 @@
 // Records Winograd convolutions: chooses where they pay and how work is split, transforms weights.
 // Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
+#include "op/choice.h"
 #include "op/winograd.h"
 
 #include <stdlib.h>
@@ -154,9 +155,19 @@ static bool applies(const gb_device_info *info, const gb_window *w)
            w->c_in >= info->vector_width && w->c_out >= info->vector_width;
 }
 
-int gb_winograd_choose(const gb_device_info *info, const gb_window *w, bool backward)
+// What is asked for, "off", "2" or "4"; NULL: nothing.
+static const char *asked(const char *way)
 {
     const char *forced = getenv("GIBBON_WINOGRAD");
+    if (forced && (!strcmp(forced, "off") || !strcmp(forced, "2") || !strcmp(forced, "4")))
+        return forced;
+    return !way ? NULL : !strncmp(way, "winograd ", 9) ? way + 9 : "off";
+}
+
+int gb_winograd_choose(const gb_device_info *info, const char *way, const gb_window *w,
+                       bool backward)
+{
+    const char *forced = asked(way);
     problem q = problem_of(w, backward);
     plan p;
     int best = 0;
@@ -301,6 +312,8 @@ void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
     gb_emit_size(e, (size_t)ceil_div(p.count, p.span),
                  (size_t)ceil_div(ceil_div(g->n, p.nr), p.blocks), 1);
     gb_emit_local(e, 1, 1, 1);
+    const gb_choice_key key = gb_choice_window(e, w, backward);
+    gb_emit_note_way(e, &key, "winograd %d", tile);
     if (l)
         l->flops = 2.0 * (double)(q.batch * q.out[1] * q.out[2]) * TAPS * TAPS *
                    (double)(g->k * g->n);

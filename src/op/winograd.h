@@ -8,8 +8,9 @@
 
 // The tile for a convolution (or for its input gradient): 2 or 4 output pixels square, 0: the
 // gathered GEMM is faster or there is no choice. $GIBBON_WINOGRAD=off|2|4 overrides it wherever
-// the algorithm applies.
-int gb_winograd_choose(const gb_device_info *info, const gb_window *w, bool backward);
+// the algorithm applies, and so does a way that was chosen for the layer (op/choice.h), or NULL.
+int gb_winograd_choose(const gb_device_info *info, const char *way, const gb_window *w,
+                       bool backward);
 
 // Records what gb_gathered_record would, for the whole window: g's taps are the 9 of the kernel in
 // row order, as the output meets them; its points and tables are not looked at.

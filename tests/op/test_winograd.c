@@ -43,7 +43,7 @@ static void test_cases(void **state)
         setenv("GIBBON_WINOGRAD", tiles[t], 1);
         for (size_t i = 0; i < gb_case_count; i++) {
             if (!window_of(&w, &gb_cases[i]) ||
-                !gb_winograd_choose(gb_device_get_info(dev), &w, false))
+                !gb_winograd_choose(gb_device_get_info(dev), NULL, &w, false))
                 continue;
             for (gb_case_form form = 0; form < forms; form++)
                 if (gb_case_has_form(&gb_cases[i], form) &&
@@ -204,25 +204,28 @@ static void test_choice(void **state)
     gb_device_info small = cpu;
     (void)state;
     gb_window w = layer(1, 56, 64);
-    assert_int_equal(4, gb_winograd_choose(&cpu, &w, false));
-    assert_int_equal(4, gb_winograd_choose(&cpu, &w, true));
+    assert_int_equal(4, gb_winograd_choose(&cpu, NULL, &w, false));
+    assert_int_equal(4, gb_winograd_choose(&cpu, NULL, &w, true));
+    assert_int_equal(2, gb_winograd_choose(&cpu, "winograd 2", &w, true));
+    assert_int_equal(0, gb_winograd_choose(&cpu, "gemm 14x32", &w, true));
     w.stride[2] = 2;
-    assert_int_equal(0, gb_winograd_choose(&cpu, &w, false));
+    assert_int_equal(0, gb_winograd_choose(&cpu, NULL, &w, false));
+    assert_int_equal(0, gb_winograd_choose(&cpu, "winograd 4", &w, false));
     w = layer(1, 56, 64);
     w.dilation[1] = 2;
-    assert_int_equal(0, gb_winograd_choose(&cpu, &w, false));
+    assert_int_equal(0, gb_winograd_choose(&cpu, NULL, &w, false));
     w = layer(1, 56, 64);
     w.groups = 2;
-    assert_int_equal(0, gb_winograd_choose(&cpu, &w, false));
+    assert_int_equal(0, gb_winograd_choose(&cpu, NULL, &w, false));
     w = layer(1, 4, 64); // one tile an image
-    assert_int_equal(0, gb_winograd_choose(&cpu, &w, false));
+    assert_int_equal(0, gb_winograd_choose(&cpu, NULL, &w, false));
     w = layer(1, 56, 64);
     small.local_memory = 16 << 10;
-    assert_int_equal(0, gb_winograd_choose(&small, &w, false));
+    assert_int_equal(0, gb_winograd_choose(&small, NULL, &w, false));
     for (int64_t size = 7; size <= 224; size *= 2) {
         gb_window one = layer(1, size, 64), many = layer(64, size, 64);
-        assert_int_equal(gb_winograd_choose(&cpu, &one, false),
-                         gb_winograd_choose(&cpu, &many, false));
+        assert_int_equal(gb_winograd_choose(&cpu, NULL, &one, false),
+                         gb_winograd_choose(&cpu, NULL, &many, false));
     }
 }
 

@@ -1,0 +1,138 @@
+// Choices: every way to compute a layer is taken when it was chosen, and gives the result that it
+// should; what is chosen for other layers, or is no way at all, changes nothing.
+#include "support/device.h"
+
+#include "engine/internal.h"
+#include "engine/selftest.h"
+#include "op/choice.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { IMAGES = 2, C = 40, SIDE = 9, COUNT = IMAGES * C * SIDE * SIDE, MOST_WAYS = 16 };
+
+// A 3x3 and a 1x1 convolution, so that there are layers with and without Winograd.
+static const gb_case square = {"Conv", 11, "2x40x9x9 =40x40x3x3 =40", "pads=1,1,1,1"};
+static const gb_case plain = {"Conv", 11, "2x40x9x9 =40x40x1x1 =40", NULL, "Relu"};
+
+typedef struct result {
+    float y[COUNT], dx[COUNT];
+    char forward[32], backward[32];   // the ways taken
+    char forward_key[96], backward_key[96];
+} result;
+
+static void run(result *r, const gb_case *c, const gb_choices *choices)
+{
+    gb_graph *graph = NULL;
+    gb_session *s = NULL;
+    gb_arena arena = {0};
+    assert_ok(gb_case_graph(&graph, c, GB_CASE_PLAIN));
+    gb_session_options options = {.batch = IMAGES, .grad = true, .seed = graph->out[0]->name,
+                                  .choices = choices};
+    assert_ok(gb_session_create(&s, test_device(), graph, &options));
+    memset(r->forward, 0, sizeof r->forward);
+    for (size_t i = 0; i < s->emit.n_launch; i++) {
+        const gb_launch *l = s->emit.launch[i];
+        if (!l->way)
+            continue;
+        snprintf(l->backward ? r->backward : r->forward, sizeof r->forward, "%s", l->way);
+        snprintf(l->backward ? r->backward_key : r->forward_key, sizeof r->forward_key, "%s",
+                 l->key);
+    }
+    assert_true(*r->forward && *r->backward);
+    gb_tensor *x = gb_tensor_create(&arena, GB_F32, &graph->in[0]->shape);
+    assert_non_null(x);
+    gb_case_fill(x, graph, 0);
+    assert_ok(gb_session_upload(s, gb_session_input(s, 0), x->data));
+    for (int i = 0; i < COUNT; i++)
+        r->y[i] = sinf((float)i);
+    assert_ok(gb_session_upload(s, gb_session_seed(s), r->y));
+    assert_ok(gb_session_gradient(s));
+    assert_ok(gb_session_download(s, gb_session_output(s, 0), r->y));
+    assert_ok(gb_session_download(s, gb_session_grad(s, 0), r->dx));
+    gb_session_free(s);
+    gb_graph_free(graph);
+    gb_arena_finish(&arena);
+}
+
+static void assert_near(const float *got, const float *expected)
+{
+    double error = 0, norm = 0;
+    for (int i = 0; i < COUNT; i++) {
+        error += ((double)got[i] - expected[i]) * ((double)got[i] - expected[i]);
+        norm += (double)expected[i] * expected[i];
+    }
+    assert_true(error <= 5e-6 * 5e-6 * norm);
+}
+
+static void test_every_way(void **state)
+{
+    static result off, got;
+    const gb_device_info *info = gb_device_get_info(test_device());
+    const char *ways[MOST_WAYS] = {"winograd 2", "winograd 4"};
+    size_t count = info->type == GB_DEVICE_CPU ? 2 : 0;
+    (void)state;
+    for (const char *const *w = gb_gathered_ways(info); *w && count < MOST_WAYS; w++)
+        ways[count++] = *w;
+    for (int with_winograd = 0; with_winograd < 2; with_winograd++) {
+        const gb_case *c = with_winograd ? &square : &plain;
+        setenv("GIBBON_WINOGRAD", "off", 1);
+        run(&off, c, NULL);
+        unsetenv("GIBBON_WINOGRAD");
+        for (size_t i = with_winograd ? 0 : 2; i < count; i++) {
+            gb_choice entry[] = {{off.forward_key, (char *)ways[i]},
+                                 {off.backward_key, (char *)ways[i]}};
+            run(&got, c, &(gb_choices){entry, GB_COUNT(entry)});
+            assert_string_equal(ways[i], got.forward);
+            assert_string_equal(ways[i], got.backward);
+            assert_string_equal(off.forward_key, got.forward_key);
+            if (strncmp(ways[i], "gemm", 4)) {
+                assert_near(got.y, off.y);
+                assert_near(got.dx, off.dx);
+                continue;
+            }
+            assert_memory_equal(got.y, off.y, sizeof off.y); // a tile changes no sum
+            assert_memory_equal(got.dx, off.dx, sizeof off.dx);
+        }
+    }
+}
+
+static void test_no_way(void **state)
+{
+    static result before, got;
+    (void)state;
+    run(&before, &square, NULL);
+    char *strange[] = {"gemm 0x32", "gemm 14x33", "gemm 99x16", "winograd 5", "lapack", ""};
+    gb_choice other = {"F 1x2>3 at 4 of 5", "gemm 8x16"};
+    run(&got, &square, &(gb_choices){&other, 1});
+    assert_string_equal(before.forward, got.forward);
+    for (size_t i = 0; i < GB_COUNT(strange); i++) {
+        gb_choice entry = {before.forward_key, strange[i]};
+        run(&got, &square, &(gb_choices){&entry, 1});
+        assert_near(got.y, before.y);
+        assert_string_not_equal(strange[i], got.forward);
+    }
+}
+
+// The batch is no part of what a layer is looked up by.
+static void test_key(void **state)
+{
+    static result one, two;
+    (void)state;
+    run(&one, &square, NULL);
+    run(&two, &plain, NULL);
+    assert_string_equal("F 9x40>40 at 81 of 81", one.forward_key);
+    assert_string_equal("B 9x40>40 at 81 of 81", one.backward_key);
+    assert_string_equal("F 1x40>40 at 81 of 81", two.forward_key);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_way),
+        cmocka_unit_test(test_no_way),
+        cmocka_unit_test(test_key),
+    };
+    return cmocka_run_group_tests(tests, test_device_open, test_device_close);
+}
