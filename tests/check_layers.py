@@ -14,12 +14,13 @@ ALLOWED = {
     "onnx": "base ir",
     "op": "base device ir ref",
     "engine": "base device ir ref op",
+    "optim": "base device",
     "image": "base",
     "data": "base image",
-    "attack": "base device ir engine image",
+    "attack": "base device ir engine optim image",
     "report": "base ir image attack",
-    "api": "base device ir onnx op engine image data attack report",
-    "tools": "base device ir ref onnx op engine image data attack report",
+    "api": "base device ir onnx op engine optim image data attack report",
+    "tools": "base device ir ref onnx op engine optim image data attack report",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CL_CALL = re.compile(r"\b(cl[A-Z]\w+|CLBlast\w+)\s*\(")

@@ -78,7 +78,7 @@ static int parse_choice(int *out, const gb_setting *setting, const char *text)
     return gb_fail(GB_ERR_ARG, "unknown %s '%s'; it is one of %s", setting->name, text, list);
 }
 
-static int parse_real(float *out, const gb_setting *setting, const char *text)
+static int parse_real(double *out, const gb_setting *setting, const char *text)
 {
     char *end;
     double value = strtod(text, &end);
@@ -87,7 +87,7 @@ static int parse_real(float *out, const gb_setting *setting, const char *text)
     if (!(value >= setting->min && value <= setting->max))
         return gb_fail(GB_ERR_ARG, "%s %s is outside %g to %g", setting->name, text, setting->min,
                        setting->max);
-    *out = (float)value;
+    *out = value;
     return 0;
 }
 
@@ -99,8 +99,8 @@ static int parse_int(int *out, const gb_setting *setting, const char *text)
     if (end == text || *end)
         return gb_fail(GB_ERR_ARG, "%s '%s' is not a whole number", setting->name, text);
     if (errno || value < setting->min || value > setting->max)
-        return gb_fail(GB_ERR_ARG, "%s %s is outside %.0f to %.0f", setting->name, text, setting->min,
-                       setting->max);
+        return gb_fail(GB_ERR_ARG, "%s %s is outside %.0f to %.0f", setting->name, text,
+                       setting->min, setting->max);
     *out = (int)value;
     return 0;
 }
@@ -109,6 +109,7 @@ int gb_setting_set(void *fields, const gb_setting *setting, const char *text)
 {
     int err = 0, number = 0;
     float real;
+    double wide = 0;
     char *field = (char *)fields + setting->offset;
     switch (setting->kind) {
     case GB_SETTING_EPS:
@@ -122,8 +123,8 @@ int gb_setting_set(void *fields, const gb_setting *setting, const char *text)
         memcpy(field, &real, sizeof real);
         return 0;
     case GB_SETTING_REAL:
-        GB_TRY(parse_real(&real, setting, text));
-        memcpy(field, &real, sizeof real);
+        GB_TRY(parse_real(&wide, setting, text));
+        memcpy(field, &wide, sizeof wide);
         return 0;
     case GB_SETTING_INT:
         GB_TRY(parse_int(&number, setting, text));
@@ -145,8 +146,11 @@ char *gb_setting_text(char *buf, size_t size, const void *fields, const gb_setti
     const char *field = (const char *)fields + setting->offset;
     int number;
     float real;
+    double wide = NAN;
     memcpy(&number, field, sizeof number);
     memcpy(&real, field, sizeof real);
+    if (setting->kind == GB_SETTING_REAL)
+        memcpy(&wide, field, sizeof wide);
     switch (setting->kind) {
     case GB_SETTING_EPS: {
         double levels = round((double)real * 255);
@@ -159,10 +163,10 @@ char *gb_setting_text(char *buf, size_t size, const void *fields, const gb_setti
         break;
     }
     case GB_SETTING_REAL:
-        if (isnan(real))
+        if (isnan(wide))
             snprintf(buf, size, "%s", setting->unset);
         else
-            snprintf(buf, size, "%.7g", (double)real);
+            snprintf(buf, size, "%.9g", wide);
         break;
     case GB_SETTING_INT:
         snprintf(buf, size, "%d", number);
@@ -181,17 +185,19 @@ int gb_setting_check(const void *fields, const gb_setting *setting)
 {
     const char *field = (const char *)fields + setting->offset;
     double low = setting->min, high = setting->max, value;
-    if (setting->kind == GB_SETTING_EPS || setting->kind == GB_SETTING_REAL) {
+    if (setting->kind == GB_SETTING_EPS) {
         float real;
         memcpy(&real, field, sizeof real);
-        if (isnan(real) && setting->unset)
-            return 0;
         value = (double)real;
+    } else if (setting->kind == GB_SETTING_REAL) {
+        memcpy(&value, field, sizeof value);
     } else {
         int number;
         memcpy(&number, field, sizeof number);
         value = number;
     }
+    if (isnan(value) && setting->unset)
+        return 0;
     if (setting->kind == GB_SETTING_FLAG) {
         low = 0;
         high = 1;

@@ -7,7 +7,7 @@
 
 typedef enum gb_setting_kind {
     GB_SETTING_EPS,  // float in the [0,1] pixel range; written as a number or a fraction, "8/255"
-    GB_SETTING_REAL, // float
+    GB_SETTING_REAL, // double
     GB_SETTING_INT,
     GB_SETTING_FLAG, // yes or no; on the command line --NAME and --no-NAME
     GB_SETTING_ENUM  // one of choices[]
@@ -16,7 +16,7 @@ typedef enum gb_setting_kind {
 typedef struct gb_setting {
     const char *name;           // "step-size"; the option is --step-size
     gb_setting_kind kind;
-    size_t offset;              // of the field: float for EPS and REAL, int for the others
+    size_t offset;              // of the field: float for EPS, double for REAL, int for others
     double min, max;            // EPS, REAL, INT
     const char *const *choices; // ENUM: NULL-terminated; the value is first + the index
     int first;

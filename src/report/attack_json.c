@@ -90,12 +90,15 @@ static json_t *param_json(const gb_attack_config *config, const gb_setting *para
     char buf[64];
     int number;
     float v;
+    double wide;
     memcpy(&number, field, sizeof number);
     memcpy(&v, field, sizeof v);
     switch (param->kind) {
     case GB_SETTING_EPS:
-    case GB_SETTING_REAL:
         return real((double)v);
+    case GB_SETTING_REAL:
+        memcpy(&wide, field, sizeof wide);
+        return real(wide);
     case GB_SETTING_INT:
         return json_integer(number);
     case GB_SETTING_FLAG:
