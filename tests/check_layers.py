@@ -12,6 +12,7 @@ ALLOWED = {
     "ir": "base",
     "ref": "base ir op",  # op: how attributes are read, shared by the evaluators and the kernels
     "onnx": "base ir",
+    "models": "base ir onnx",
     "op": "base device ir ref",
     "engine": "base device ir ref op",
     "optim": "base device",
@@ -19,8 +20,8 @@ ALLOWED = {
     "data": "base image",
     "attack": "base device ir engine optim image",
     "report": "base ir image attack",
-    "api": "base device ir onnx op engine optim image data attack report",
-    "tools": "base device ir ref onnx op engine optim image data attack report",
+    "api": "base device ir onnx models op engine optim image data attack report",
+    "tools": "base device ir ref onnx models op engine optim image data attack report",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CL_CALL = re.compile(r"\b(cl[A-Z]\w+|CLBlast\w+)\s*\(")
