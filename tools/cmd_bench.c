@@ -1,4 +1,5 @@
 // gibbon bench: how fast a model runs here: forward, input gradient, one iteration of PGD.
+#include "bench_layers.h"
 #include "cli.h"
 #include "pictures.h"
 
@@ -12,11 +13,14 @@
 typedef struct values {
     cli cli;
     int64_t rounds;
+    bool layers;
 } values;
 
 static const option_entry table[] = {
     {"rounds", 'n', OPTION_INT, offsetof(values, rounds), "N",
      "timed runs, after one that is not (default: 10)", 1, 100000},
+    {"layers", 0, OPTION_FLAG, offsetof(values, layers), NULL,
+     "a line for each layer: time, operations and bytes a second, share of the roofline"},
     CLI_BATCH,
     CLI_PREPROCESS,
     CLI_DEVICE,
@@ -47,6 +51,8 @@ typedef struct task {
     size_t peak_bytes;
     figure figure[3];
     size_t n_figure;
+    gb_peak peak;
+    bench_layers layers;
 } task;
 
 static int by_value(const void *a, const void *b)
@@ -159,6 +165,10 @@ static int execute(task *t)
     start = cli_seconds();
     GB_TRY(measure(t, "pgd", pgd, flops, start));
     t->peak_bytes = gb_device_peak(t->dev);
+    if (t->v.layers)
+        GB_TRY(bench_layers_measure(&t->layers, c, t->session, (size_t)t->v.rounds));
+    cli_progress(c, "the device's peak");
+    GB_TRY(gb_peak_measure(&t->peak, t->dev));
 fail:
     return err;
 }
@@ -179,6 +189,11 @@ static int print_json(const task *t)
     if (json) {
         json_object_set_new(json, "peak_bytes", json_integer((json_int_t)t->peak_bytes));
         json_object_set_new(json, "compile_seconds", json_real(t->compile_seconds));
+        json_object_set_new(json, "peak",
+                            json_pack("{s:f, s:f}", "gflops", 1e-9 * t->peak.flops,
+                                      "gbytes_per_second", 1e-9 * t->peak.bytes));
+        if (t->v.layers)
+            bench_layers_json(json, &t->layers, &t->peak);
     }
     return cli_print_json(json);
 }
@@ -195,6 +210,10 @@ static void print_text(const task *t)
     }
     printf("\npeak device memory %.1f MiB, compiling and setting up %.2f s\n",
            (double)t->peak_bytes / 0x1p20, t->compile_seconds);
+    printf("the device's peak: %.1f GFLOP/s of FMA, %.1f GB/s of copying\n", 1e-9 * t->peak.flops,
+           1e-9 * t->peak.bytes);
+    if (t->v.layers)
+        bench_layers_print(&t->layers, &t->peak);
 }
 
 static int run(int argc, char **argv)
@@ -210,6 +229,7 @@ static int run(int argc, char **argv)
     else if (err >= 0)
         print_text(&t);
     code = cli_end(&t.v.cli, err);
+    bench_layers_free(&t.layers);
     gb_steps_free(t.steps);
     gb_session_free(t.session);
     pictures_close(&t.p);
@@ -227,6 +247,10 @@ const cli_command cmd_bench = {
     .synopsis = "MODEL [options]",
     .summary = "time a model: forward, input gradient, one iteration of PGD",
     .details = "forward computes the logits, gradient also the cross-entropy's gradient to the\n"
-               "input, pgd one whole iteration of the attack; each for a whole batch (default: 1).",
+               "input, pgd one whole iteration of the attack; each for a whole batch (default:\n"
+               "1). The peak is what the device does at most, measured after these. --layers\n"
+               "times each launch of the gradient, its best round. Operations are those of the\n"
+               "plain algorithm and bytes an estimate, what a layer reads and writes, each once:\n"
+               "by Winograd, or with values that stay in the caches, it may exceed the peak.",
     .run = run,
 };

@@ -4,6 +4,46 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// The value of a node that lies in a store, or whose gradient does; NULL: none, it is a constant.
+static const gb_value *value_in(const gb_node *node, const gb_store *store)
+{
+    int n = node ? node->n_in + node->n_out + 1 : 0;
+    for (int i = 0; i < n; i++) {
+        const gb_value *v = i < node->n_in ? node->in[i]
+                            : i == node->n_in ? node->residual : node->out[i - node->n_in - 1];
+        const gb_store *at = v ? v->view.store : NULL;
+        if (at && (at == store || at->grad == store))
+            return v;
+    }
+    return NULL;
+}
+
+static double bytes_of(const gb_launch *l)
+{
+    double sum = 0;
+    for (int a = 0; a < l->n_arg; a++) {
+        const gb_store *store = l->arg[a].kind == GB_ARG_STORE ? l->arg[a].store : NULL;
+        bool again = !store;
+        for (int b = 0; b < a && !again; b++)
+            again = l->arg[b].kind == GB_ARG_STORE && l->arg[b].store == store;
+        if (again)
+            continue;
+        const gb_value *v = value_in(l->node, store); // a slice of the store, it may be
+        double whole = (double)store->bytes, part = v ? 4.0 * (double)gb_shape_count(&v->shape) : 0;
+        sum += v && part < whole ? part : whole;
+    }
+    return sum;
+}
+
+gb_launch_info gb_session_launch(const gb_session *s, size_t i)
+{
+    const gb_launch *l = s->emit.launch[i];
+    const double chunks = (double)s->chunks;
+    return (gb_launch_info){.node = l->node, .how = l->way ? l->way : l->kernel, .key = l->key,
+                            .backward = l->backward, .flops = l->flops * chunks,
+                            .bytes = bytes_of(l) * chunks, .seconds = gb_kernel_seconds(l->ready)};
+}
+
 static void print_launch(FILE *f, size_t i, const gb_launch *l)
 {
     fprintf(f, "%4zu %s %-10s %-16s %zux%zux%zu", i, l->backward ? "B" : "F", l->program, l->kernel,

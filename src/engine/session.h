@@ -89,6 +89,16 @@ typedef struct gb_session_stats {
 } gb_session_stats;
 const gb_session_stats *gb_session_get_stats(const gb_session *s);
 const gb_graph *gb_session_graph(const gb_session *s); // the instance after passes
+// A launch of the schedule. Bytes are estimated: each value or constant that it touches, once.
+typedef struct gb_launch_info {
+    const gb_node *node; // NULL: the engine's own
+    const char *how;     // "gemm 14x32", "winograd 4" or the kernel's name
+    const char *key;     // what it is tuned by (op/choice.h), NULL: nothing
+    bool backward;
+    double flops, bytes; // of the whole batch, like
+    double seconds;      // of all its runs since gb_device_profile(dev, true)
+} gb_launch_info;
+gb_launch_info gb_session_launch(const gb_session *s, size_t i);
 // One line a launch or a store, for people. malloc'ed.
 char *gb_session_plan_text(const gb_session *s);
 

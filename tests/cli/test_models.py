@@ -139,6 +139,28 @@ def test_bench():
                             rel_tol=1e-6)
     out = gibbon("bench", FASHION, "--rounds", 1).out
     assert "images/s" in out and "peak device memory" in out
+    assert report["peak"]["gflops"] > 0 and report["peak"]["gbytes_per_second"] > 0
+
+
+def test_bench_layers():
+    report = gibbon("bench", FASHION, "--batch", 2, "--rounds", 2, "--layers", "--json").json()
+    total = report["layers_total"]
+    for direction in ("forward", "backward"):
+        rows = [layer for layer in report["layers"] if layer["direction"] == direction]
+        types = [layer["type"] for layer in rows]
+        assert "Conv" in types and "Gemm" in types, types
+        for key in ("ms", "flops", "bytes", "launches"):
+            assert math.isclose(sum(row[key] for row in rows), total[direction][key], rel_tol=1e-6)
+        for row in rows:
+            assert row["ms"] > 0 and row["bytes"] > 0 and row["algorithm"], row
+            assert row["bound"] in ("compute", "memory") and row["roofline_share"] >= row["fma_share"]
+    # Forward the layers do what `info` counts.
+    flops = gibbon("info", FASHION, "--batch", 2, "--json").json()["flops"]
+    assert flops == sum(row["flops"] for row in report["layers"]
+                        if row["direction"] == "forward" and row["type"] in ("Conv", "Gemm"))
+    table = gibbon("bench", FASHION, "--rounds", 1, "--layers").out.split("\n\n")[-2]
+    assert table.startswith("layer") and max(map(len, table.splitlines())) <= 100
+    assert len(table.splitlines()) == len(report["layers"]) + 4
 
 
 # --- damaged and hostile models ---
