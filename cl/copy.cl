@@ -19,6 +19,36 @@ kernel void copy(global const int *table, int n_outer, int inner, int outer, int
     }
 }
 
+// The same for runs of y's memory that x has in another order: element i of a run is x[order[i]].
+// Operands 0: y, 1: x, of the loops over runs.
+kernel void copy_permuted(global const int *table, int n_outer, int inner, int outer, int chunk,
+                          int rows, global float *restrict y, int y0,
+                          global const float *restrict x, int x0,
+                          global const int *restrict order, int add)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int r = s.r0; r < s.r1; r++) {
+        int4 at = nd_row(table, n_outer, r);
+        global float *yr = y + y0 + at.s0;
+        global const float *xr = x + x0 + at.s1;
+        for (int i = s.i0; i < s.i1; i += VW) {
+            // The last vector ends with the run: elements that are behind it already stay.
+            int first = max(min(i, s.i1 - VW), s.i0), n = s.i1 - first;
+            float t[VW];
+            if (n >= VW)
+                for (int l = 0; l < VW; l++)
+                    t[l] = xr[order[first + l]];
+            else
+                for (int l = 0; l < VW; l++)
+                    t[l] = xr[order[min(first + l, s.i1 - 1)]];
+            vf v = VLOAD(t);
+            if (add)
+                v = vfirst(i - first, (vf)(0.0f), v) + nd_get(yr + first, 1, n);
+            nd_put(v, yr + first, 1, n);
+        }
+    }
+}
+
 kernel void fill(global float *y, float v, int inner, int outer, int chunk, int rows)
 {
     nd_range s = nd_item(inner, outer, chunk, rows);
