@@ -62,8 +62,11 @@ int pictures_open(pictures *p, const cli *c, gb_graph *model)
 {
     int err = 0;
     GB_TRY(pictures_preprocess(p, c, model));
+    const char *stored = gb_graph_meta(model, GB_LABELS_META);
     if (c->labels)
         GB_TRY(gb_labels_read(&p->labels, c->labels));
+    else if (stored)
+        GB_TRY(gb_labels_decode(&p->labels, stored, strlen(stored), "the model's metadata"));
     for (size_t i = 1; i < c->words.count; i++)
         GB_TRY(gb_list_add(&p->list, c->words.text[i]));
 fail:

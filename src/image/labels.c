@@ -167,6 +167,24 @@ static int decode_json(gb_labels *labels, size_t *capacity, const void *bytes, s
     return err;
 }
 
+int gb_labels_json(char **out, const char *const *names, size_t n)
+{
+    json_t *array = json_array();
+    char number[32];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(number, sizeof number, "class %zu", i);
+        json_t *name = json_string(names[i] && *names[i] ? names[i] : number);
+        if (!name) { // not UTF-8, as a folder's name can be
+            json_decref(array);
+            return gb_fail(GB_ERR_FORMAT, "the name of class %zu is not UTF-8", i);
+        }
+        json_array_append_new(array, name);
+    }
+    *out = json_dumps(array, JSON_COMPACT);
+    json_decref(array);
+    return *out ? 0 : gb_fail(GB_ERR_NOMEM, "out of memory for %zu class names", n);
+}
+
 // --- the whole ---
 
 static int by_index(const void *a, const void *b)

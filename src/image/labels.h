@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/status.h"
 
+#define GB_LABELS_META "gibbon.classes" // the metadata key of an ONNX file: a JSON array of names
+
 typedef struct gb_class {
     int index;
     const char *name; // "giant panda, panda, panda bear": synonyms, the best known first
@@ -24,6 +26,8 @@ typedef struct gb_labels {
 // object from index to name or [WNID, name].
 int gb_labels_read(gb_labels *out, const char *path);
 int gb_labels_decode(gb_labels *out, const void *bytes, size_t size, const char *name);
+// A JSON array of n names (NULL: "class 17"), as the metadata have them. *out is malloc'ed.
+int gb_labels_json(char **out, const char *const *names, size_t n);
 void gb_labels_finish(gb_labels *labels);
 
 const gb_class *gb_labels_at(const gb_labels *labels, int64_t index); // NULL: none

@@ -137,6 +137,27 @@ int gb_preproc_parse(gb_preproc *out, const char *json, const char *name)
     return err;
 }
 
+// One number for all channels, or an array where they differ.
+static json_t *channels_json(const float v[MAX_CHANNELS], int channels)
+{
+    json_t *array = channels ? json_array() : NULL;
+    for (int i = 0; i < channels; i++)
+        json_array_append_new(array, json_real((double)v[i]));
+    return channels ? array : json_real((double)v[0]);
+}
+
+int gb_preproc_json(char **out, const gb_preproc *p)
+{
+    enum { EXACT = 9 }; // digits that tell any two floats apart
+    json_t *o = json_pack("{s:i, s:[i,i], s:b, s:f, s:o, s:o}", "resize", p->resize, "crop",
+                          p->crop_w, p->crop_h, "bgr", p->bgr, "range", (double)p->range, "mean",
+                          channels_json(p->mean, p->channels), "std",
+                          channels_json(p->std, p->channels));
+    *out = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(EXACT)) : NULL;
+    json_decref(o);
+    return *out ? 0 : gb_fail(GB_ERR_NOMEM, "out of memory for the preprocessing's JSON");
+}
+
 int gb_preproc_find(gb_preproc *out, const char *spec)
 {
     const size_t length = strlen(spec);

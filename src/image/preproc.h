@@ -30,6 +30,8 @@ typedef struct gb_preproc {
 int gb_preproc_find(gb_preproc *out, const char *spec);
 // The JSON itself; `name` is for messages and becomes the result's name.
 int gb_preproc_parse(gb_preproc *out, const char *json, const char *name);
+// The JSON of p, which parses to the same numbers. *out is malloc'ed.
+int gb_preproc_json(char **out, const gb_preproc *p);
 // The presets' names as "imagenet, inception, ...", for help texts.
 const char *gb_preproc_names(void);
 

@@ -112,6 +112,20 @@ fail:
     return err;
 }
 
+int gb_graph_set_meta(gb_graph *graph, const char *key, const char *value)
+{
+    for (size_t i = 0; i < graph->n_meta; i++) {
+        if (strcmp(graph->meta_key[i], key))
+            continue;
+        const char *v = gb_arena_strdup(&graph->arena, value);
+        if (!v)
+            return GB_ERR_NOMEM;
+        graph->meta_value[i] = v;
+        return 0;
+    }
+    return gb_graph_add_meta(graph, key, value);
+}
+
 const char *gb_graph_meta(const gb_graph *graph, const char *key)
 {
     for (size_t i = 0; i < graph->n_meta; i++)

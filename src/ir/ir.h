@@ -147,6 +147,8 @@ gb_node *gb_graph_node(gb_graph *graph, const char *type, const char *name, int 
 int gb_graph_add_input(gb_graph *graph, gb_value *value);
 int gb_graph_add_output(gb_graph *graph, gb_value *value);
 int gb_graph_add_meta(gb_graph *graph, const char *key, const char *value);
+// The same, in place of what the key had.
+int gb_graph_set_meta(gb_graph *graph, const char *key, const char *value);
 const char *gb_graph_meta(const gb_graph *graph, const char *key); // NULL: absent
 // Sets every value's `producer` and sorts the nodes topologically, changing nothing where they are
 // sorted already; GB_ERR_FORMAT on a cycle, an input nobody produces or one that two nodes do.

@@ -58,6 +58,20 @@ def test_preprocessing_from_metadata_and_guess():
     assert "assumed" not in done.err and "device: " in done.err, done
 
 
+def test_class_names_from_metadata():
+    here = harness.folder("names")
+    picture = files.png(here / "p.png", 8, 8)
+    path = files.linear(here / "names.onnx", meta={"gibbon.classes": '["ant", "bee", "cat", "dog"]'})
+    args = ["classify", path, picture, "--preprocess", "unit", "--json", "--top", 4]
+    seen = [c["name"] for c in gibbon(*args).json()["images"][0]["classes"]]
+    assert sorted(seen) == ["ant", "bee", "cat", "dog"], seen
+    (here / "own.txt").write_text("a\nb\nc\nd\n")
+    seen = [c["name"] for c in gibbon(*args, "--labels", here / "own.txt").json()["images"][0]["classes"]]
+    assert sorted(seen) == ["a", "b", "c", "d"], seen
+    broken = files.linear(here / "broken.onnx", meta={"gibbon.classes": '["ant", 2]'})
+    gibbon("classify", broken, picture, code=1, says="the model's metadata: class 1 is neither")
+
+
 def test_open_picture_size():
     here = harness.folder("open")
     path = files.model(here / "open.onnx",

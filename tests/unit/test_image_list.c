@@ -74,6 +74,25 @@ static void test_labels_forms(void **state)
     }
 }
 
+static void test_labels_written(void **state)
+{
+    static const char *const names[] = {"T-shirt", NULL, "ankle boot, \"boot\"", "", "\xc3\xa4"};
+    gb_labels labels;
+    char *json = NULL, text[64];
+    (void)state;
+    assert_ok(gb_labels_json(&json, names, 5));
+    assert_ok(gb_labels_decode(&labels, json, strlen(json), "written"));
+    assert_int_equal(5, labels.count);
+    assert_string_equal("T-shirt", gb_labels_at(&labels, 0)->name);
+    assert_string_equal("class 1", gb_labels_text(text, sizeof text, &labels, 1));
+    assert_string_equal("ankle boot, \"boot\"", gb_labels_at(&labels, 2)->name);
+    assert_string_equal("class 3", gb_labels_at(&labels, 3)->name);
+    assert_string_equal("\xc3\xa4", gb_labels_at(&labels, 4)->name);
+    gb_labels_finish(&labels);
+    free(json);
+    assert_err(GB_ERR_FORMAT, gb_labels_json(&json, (const char *const[]){"\xff"}, 1));
+}
+
 static void test_labels_refused(void **state)
 {
     (void)state;
@@ -373,7 +392,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_labels_text),      cmocka_unit_test(test_labels_forms),
-        cmocka_unit_test(test_labels_refused),   cmocka_unit_test(test_find),
+        cmocka_unit_test(test_labels_refused),   cmocka_unit_test(test_labels_written),
+        cmocka_unit_test(test_find),
         cmocka_unit_test(test_many_matches_fit), cmocka_unit_test(test_item_labels),
         cmocka_unit_test(test_folder),           cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_npy),              cmocka_unit_test(test_load_picture),

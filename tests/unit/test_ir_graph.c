@@ -204,6 +204,11 @@ static void ids_and_growth(void **state)
     assert_string_equal(g->value[999]->name, "v999"); // a copy, not the buffer
     assert_string_equal(gb_graph_meta(g, "v500"), "v500");
     assert_null(gb_graph_meta(g, "v1000"));
+    assert_int_equal(gb_graph_set_meta(g, "v500", "new"), 0);
+    assert_int_equal(gb_graph_set_meta(g, "v1000", "too"), 0);
+    assert_string_equal(gb_graph_meta(g, "v500"), "new");
+    assert_string_equal(gb_graph_meta(g, "v1000"), "too");
+    assert_int_equal(g->n_meta, 1001);
     gb_graph_free(g);
     gb_graph_free(NULL);
 }

@@ -49,6 +49,27 @@ static void test_presets(void **state)
     assert_int_equal(count, 5);
 }
 
+// A preset written as JSON and read back has the same numbers, bit for bit.
+static void test_written(void **state)
+{
+    static const char *const presets[] = {"imagenet", "inception", "caffe", "unit", "cifar10"};
+    (void)state;
+    for (size_t i = 0; i < GB_COUNT(presets); i++) {
+        gb_preproc p, back;
+        char *json = NULL;
+        assert_ok(gb_preproc_find(&p, presets[i]));
+        assert_ok(gb_preproc_json(&json, &p));
+        assert_ok(gb_preproc_parse(&back, json, presets[i]));
+        size_t used = (p.channels ? (size_t)p.channels : GB_COUNT(p.mean)) * sizeof *p.mean;
+        assert_memory_equal(p.mean, back.mean, used);
+        assert_memory_equal(p.std, back.std, used);
+        assert_true(p.resize == back.resize && p.crop_w == back.crop_w && p.bgr == back.bgr);
+        assert_true(p.crop_h == back.crop_h && p.range == back.range);
+        assert_int_equal(p.channels, back.channels);
+        free(json);
+    }
+}
+
 // What the device computes: (pixel * range - mean) / std.
 static double normal(const gb_preproc *p, int c, int byte)
 {
@@ -223,7 +244,8 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_presets),      cmocka_unit_test(test_values),
+        cmocka_unit_test(test_presets),      cmocka_unit_test(test_written),
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_unknown),      cmocka_unit_test(test_json),
         cmocka_unit_test(test_json_refused), cmocka_unit_test(test_file),
         cmocka_unit_test(test_model_size),   cmocka_unit_test(test_picture),
