@@ -10,6 +10,7 @@ void gb_dataset_free(gb_dataset *ds)
     if (!ds)
         return;
     free(ds->bytes);
+    free(ds->label);
     gb_list_finish(&ds->list);
     gb_arena_finish(&ds->arena);
     free(ds);

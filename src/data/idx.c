@@ -157,9 +157,9 @@ int gb_dataset_open_idx(gb_dataset *ds, const char *images, const char *labels)
                       labels, y.dim[0]);
         goto fail;
     }
-    ds->label = gb_arena_array(&ds->arena, y.count, sizeof *ds->label);
+    ds->label = malloc(y.count * sizeof *ds->label);
     if (!ds->label) {
-        err = GB_ERR_NOMEM;
+        err = gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu labels", labels, y.count);
         goto fail;
     }
     for (size_t i = 0; i < y.count; i++)

@@ -5,10 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static const char *const fashion_names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
 enum { MAX_CLASSES = 1 << 20 };
 
 typedef struct place {
@@ -16,18 +13,6 @@ typedef struct place {
     gb_split split;            // the part to take
     bool asked;                // the spec itself asks for that part
 } place;
-
-static bool exists(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0;
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
 
 // A bare name is a set that a package installed: datasets/NAME in the folders for data of the XDG
 // Base Directory Specification, where Debian's dataset-* packages put theirs.
@@ -41,7 +26,7 @@ static int find_installed(place *w, gb_arena *arena)
         const char *path = gb_arena_printf(arena, "%.*s/datasets/%s", length, dirs, spec);
         if (!path)
             return GB_ERR_NOMEM;
-        if (length && is_folder(path)) {
+        if (length && gb_path_is_folder(path)) {
             w->path = path;
             return 0;
         }
@@ -59,7 +44,9 @@ static int parse(place *w, gb_arena *arena, const char *spec, gb_split usual)
     if (!path)
         return GB_ERR_NOMEM;
     *w = (place){.path = path, .split = usual == GB_SPLIT_ANY ? GB_SPLIT_TEST : usual};
-    if (exists(path))
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+        path[n - 1] = 0;
+    if (gb_path_exists(path))
         return 0;
     for (int s = GB_SPLIT_TRAIN; s <= GB_SPLIT_TEST; s++) {
         if (gb_path_ends_in(path, suffix[s])) {
@@ -68,7 +55,7 @@ static int parse(place *w, gb_arena *arena, const char *spec, gb_split usual)
             w->asked = true;
         }
     }
-    if (exists(path))
+    if (gb_path_exists(path))
         return 0;
     comma = strchr(path, ',');
     if (!comma)
@@ -100,80 +87,127 @@ static int find_labels(const char **out, gb_arena *arena, const char *images)
         if (!path)
             return GB_ERR_NOMEM;
         path[strlen(path) - (size_t)cut] = 0;
-        if (exists(path))
+        if (gb_path_exists(path))
             *out = path;
     }
     return 0;
 }
 
-static int open_idx(gb_dataset *ds, const place *w, const char *images)
+static int open_pair(gb_dataset *ds, const place *w, const char *images)
 {
     const char *labels = w->labels;
+    const bool npy = gb_path_ends_in(images, ".npy");
     int err = 0;
     if (!labels)
         GB_TRY(find_labels(&labels, &ds->arena, images));
     if (!labels)
         return gb_fail(GB_ERR_ARG, "%s: no labels found for it; give IMAGES,LABELS", images);
-    err = gb_dataset_open_idx(ds, images, labels);
+    err = npy ? gb_dataset_open_npy(ds, images, labels) : gb_dataset_open_idx(ds, images, labels);
 fail:
     return err;
 }
 
-static int open_folder(gb_dataset *ds, const place *w)
+// DIR/train and DIR/test (or val), where the folder has its classes in parts. *out: the part to
+// take, or the folder itself.
+static int find_part(const char **out, gb_dataset *ds, const place *w)
 {
-    const char *train = NULL, *test = NULL, *path = w->path;
-    int err = 0;
-    GB_TRY(gb_path_find(&train, &ds->arena, path, "train-images", ""));
-    GB_TRY(gb_path_find(&test, &ds->arena, path, "t10k-images", ""));
-    if (!test)
-        GB_TRY(gb_path_find(&test, &ds->arena, path, "test-images", ""));
-    if (train || test) {
-        const char *images = w->split == GB_SPLIT_TRAIN ? train : test;
+    static const char *const names[][3] = {[GB_SPLIT_TRAIN] = {"train"},
+                                           [GB_SPLIT_TEST] = {"test", "val", "valid"}};
+    const char *part[3] = {NULL, NULL, NULL};
+    for (int s = GB_SPLIT_TRAIN; s <= GB_SPLIT_TEST; s++) {
+        for (int i = 0; i < 3 && names[s][i] && !part[s]; i++) {
+            const char *path = gb_arena_printf(&ds->arena, "%s/%s", w->path, names[s][i]);
+            if (!path)
+                return GB_ERR_NOMEM;
+            part[s] = gb_path_is_folder(path) ? path : NULL;
+        }
+    }
+    *out = w->path;
+    if (w->asked && !part[w->split])
+        return gb_fail(GB_ERR_ARG, "%s: has no %s part", w->path, names[w->split][0]);
+    if (w->asked || (part[GB_SPLIT_TRAIN] && part[GB_SPLIT_TEST])) {
+        *out = part[w->split];
         ds->split = w->split;
-        if (!images)
-            return gb_fail(GB_ERR_ARG, "%s: no %s pictures in this folder", path,
-                           w->split == GB_SPLIT_TRAIN ? "train-images*" : "t10k-images*");
-        return open_idx(ds, w, images);
     }
-    err = gb_fail(GB_ERR_ARG, "%s: no data set that gibbon reads in this folder", path);
-fail:
-    return err;
-}
-
-static int open_any(gb_dataset *ds, const place *w, const gb_dataset_options *o)
-{
-    (void)o;
-    if (is_folder(w->path))
-        return open_folder(ds, w);
-    if (w->asked)
-        return gb_fail(GB_ERR_ARG, "%s: a file has no train and test part", w->path);
-    return open_idx(ds, w, w->path);
-}
-
-// --- labels ---
-
-static int check_labels(gb_dataset *ds, const gb_dataset_options *o)
-{
-    int64_t limit = o->classes > 0 ? o->classes : ds->classes > 0 ? ds->classes : MAX_CLASSES;
-    int largest = 0;
-    for (size_t i = 0; i < ds->count; i++) {
-        if (ds->label[i] < 0 || ds->label[i] >= limit)
-            return gb_fail(GB_ERR_ARG, "%s: picture %zu has label %d; %s has classes 0 to %lld",
-                           ds->spec, i, ds->label[i], o->classes > 0 ? "the model" : "the data",
-                           (long long)limit - 1);
-        largest = ds->label[i] > largest ? ds->label[i] : largest;
-    }
-    ds->classes = limit < MAX_CLASSES ? (int)limit : largest + 1;
     return 0;
 }
 
-// The model's names where it has some, else the data's own.
-static int settle_names(gb_dataset *ds, const gb_dataset_options *o, const char *const *own,
-                        int n_own)
+static int open_folder(gb_dataset *ds, const place *w, const gb_dataset_options *o)
+{
+    static const char *const picture[] = {".jpg", ".jpeg", ".png"};
+    const char *train = NULL, *test = NULL, *path = w->path, **found;
+    size_t n = 0;
+    int err = 0;
+    GB_TRY(gb_path_first(&train, &ds->arena, path, "train-images"));
+    GB_TRY(gb_path_first(&test, &ds->arena, path, "t10k-images"));
+    if (!test)
+        GB_TRY(gb_path_first(&test, &ds->arena, path, "test-images"));
+    if (train || test) {
+        const char *images = w->split == GB_SPLIT_TRAIN ? train : test;
+        ds->split = w->split;
+        return images ? open_pair(ds, w, images)
+                      : gb_fail(GB_ERR_ARG, "%s: no %s pictures in this folder", path,
+                                w->split == GB_SPLIT_TRAIN ? "train-images*" : "t10k-images*");
+    }
+    GB_TRY(gb_dataset_open_cifar_folder(ds, path, w->split));
+    if (ds->count)
+        return 0;
+    GB_TRY(find_part(&path, ds, w));
+    for (size_t i = 0; i < GB_COUNT(picture) && n == 0; i++)
+        GB_TRY(gb_path_scan(&found, &n, &ds->arena, path, "", picture[i], false));
+    return n ? gb_dataset_open_list(ds, path, o) : gb_dataset_open_classes(ds, path, o);
+fail:
+    return err;
+}
+
+static int open_file(gb_dataset *ds, const place *w, const gb_dataset_options *o)
+{
+    const char *labels = NULL, *name = gb_path_name(w->path);
+    int err = 0;
+    if (w->asked)
+        return gb_fail(GB_ERR_ARG, "%s: is a file, which has no train and test part", w->path);
+    if (gb_path_ends_in(name, ".bin"))
+        return gb_dataset_open_cifar(ds, w->path);
+    GB_TRY(find_labels(&labels, &ds->arena, w->path));
+    if (w->labels || labels || strstr(name, "idx") || gb_path_ends_in(name, ".gz"))
+        return open_pair(ds, w, w->path);
+    return gb_dataset_open_list(ds, w->path, o);
+fail:
+    return err;
+}
+
+// --- classes ---
+
+static int check_labels(gb_dataset *ds, int64_t limit, const char *whose)
+{
+    char name[4200];
+    for (size_t i = 0; i < ds->count; i++)
+        if (ds->label[i] < 0 || ds->label[i] >= limit)
+            return gb_fail(GB_ERR_ARG, "%s: has label %d; %s has classes 0 to %lld",
+                           gb_dataset_item_text(name, sizeof name, ds, i), ds->label[i], whose,
+                           (long long)limit - 1);
+    return 0;
+}
+
+// How many classes there are, and their names: the model's where it has some, else the data's.
+static int settle_classes(gb_dataset *ds, const gb_dataset_options *o)
 {
     const bool model = o->labels && o->labels->count;
+    const char **own = ds->class_name;
+    const int n_own = own ? ds->classes : 0;
     char text[256];
-    if (!model && n_own == 0)
+    int err = 0;
+    GB_TRY(check_labels(ds, ds->classes ? ds->classes : MAX_CLASSES, "the data"));
+    if (o->classes > 0) {
+        GB_TRY(check_labels(ds, o->classes, "the model"));
+        ds->classes = (int)o->classes;
+    } else if (ds->classes == 0) {
+        if (model)
+            ds->classes = o->labels->item[o->labels->count - 1].index + 1;
+        for (size_t i = 0; i < ds->count; i++)
+            ds->classes = ds->label[i] < ds->classes ? ds->classes : ds->label[i] + 1;
+    }
+    if (!model && !own)
         return 0;
     ds->class_name = gb_arena_array(&ds->arena, (size_t)ds->classes, sizeof *ds->class_name);
     if (!ds->class_name)
@@ -185,7 +219,8 @@ static int settle_names(gb_dataset *ds, const gb_dataset_options *o, const char 
         if (name && !(ds->class_name[c] = gb_arena_strdup(&ds->arena, name)))
             return GB_ERR_NOMEM;
     }
-    return 0;
+fail:
+    return err;
 }
 
 // A test set's class without a picture makes per-class figures meaningless: people are told.
@@ -212,6 +247,18 @@ static int tell_empty(gb_dataset *ds, const gb_log *log)
     return 0;
 }
 
+static int name_fashion(gb_dataset *ds)
+{
+    static const char *const names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+    ds->classes = GB_COUNT(names);
+    ds->class_name = gb_arena_array(&ds->arena, GB_COUNT(names), sizeof *names);
+    if (!ds->class_name)
+        return GB_ERR_NOMEM;
+    memcpy(ds->class_name, names, sizeof names);
+    return 0;
+}
+
 int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options *options)
 {
     static const gb_dataset_options none = {0};
@@ -226,12 +273,13 @@ int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options
         goto fail;
     }
     GB_TRY(parse(&w, &ds->arena, spec, o->split));
-    GB_TRY(open_any(ds, &w, o));
-    bool fashion = gb_path_ends_in(w.path, "fashion-mnist");
-    if (fashion)
-        ds->classes = GB_COUNT(fashion_names);
-    GB_TRY(check_labels(ds, o));
-    GB_TRY(settle_names(ds, o, fashion_names, fashion ? (int)GB_COUNT(fashion_names) : 0));
+    if (w.labels || !gb_path_is_folder(w.path))
+        GB_TRY(open_file(ds, &w, o));
+    else
+        GB_TRY(open_folder(ds, &w, o));
+    if (ds->bytes && gb_path_ends_in(w.path, "fashion-mnist"))
+        GB_TRY(name_fashion(ds));
+    GB_TRY(settle_classes(ds, o));
     GB_TRY(tell_empty(ds, o->log));
     GB_TRY(gb_preproc_find(&unit, "unit"));
     GB_TRY(gb_preproc_fit_model(&unit, ds->native_channels, ds->native_height, ds->native_width));

@@ -2,9 +2,9 @@
 #include "image/list.h"
 
 #include "base/file.h"
-#include "check.h"
+#include "support/check.h"
+#include "support/folder.h"
 
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,25 +244,6 @@ static void test_item_labels(void **state)
 
 // --- lists, in a folder of our own ---
 
-static char root[] = "/tmp/gibbon-list-XXXXXX";
-
-static const char *in_root(const char *name)
-{
-    static char path[4][128];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", root, name);
-    return p;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int set_up(void **state)
 {
     (void)state;
@@ -270,25 +251,25 @@ static int set_up(void **state)
                                         "cats/2.png", "cats/1.png", "cats/deep/0.png",
                                         "birds/z.PNG", "none/readme", "none/x.npy"};
     gb_image image;
-    if (!mkdtemp(root) || gb_image_init(&image, 4, 2, 3) < 0)
+    if (test_folder_make() < 0 || gb_image_init(&image, 4, 2, 3) < 0)
         return -1;
     for (int i = 0; i < 24; i++)
         image.data[i] = (uint8_t)(i * 10);
-    gb_make_dirs(in_root("cats/deep"));
-    gb_make_dirs(in_root("birds"));
-    gb_make_dirs(in_root("none"));
+    gb_make_dirs(in_folder("cats/deep"));
+    gb_make_dirs(in_folder("birds"));
+    gb_make_dirs(in_folder("none"));
     int err = 0;
     for (size_t i = 0; i < GB_COUNT(files); i++)
-        err |= gb_image_write_png(in_root(files[i]), &image);
+        err |= gb_image_write_png(in_folder(files[i]), &image);
     gb_image_finish(&image);
-    err |= symlink("nowhere", in_root("dangling.png"));
+    err |= symlink("nowhere", in_folder("dangling.png"));
     return err;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return test_folder_remove();
 }
 
 static void test_folder(void **state)
@@ -298,10 +279,10 @@ static void test_folder(void **state)
                                        "cats/2.png"};
     for (int slash = 0; slash < 2; slash++) {
         gb_list list = {0};
-        assert_ok(gb_list_add(&list, slash ? in_root("") : root));
+        assert_ok(gb_list_add(&list, slash ? in_folder("") : test_folder_));
         assert_int_equal(list.count, GB_COUNT(want));
         for (size_t i = 0; i < list.count; i++) {
-            assert_string_equal(list.item[i].path, in_root(want[i]));
+            assert_string_equal(list.item[i].path, in_folder(want[i]));
             assert_true(list.item[i].row == -1 && !list.item[i].npy);
         }
         gb_list_finish(&list);
@@ -313,18 +294,18 @@ static void test_arguments(void **state)
     (void)state;
     gb_list list = {0};
     char text[256];
-    assert_ok(gb_list_add(&list, in_root("note.txt"))); // content decides what it is
-    assert_ok(gb_list_add(&list, in_root("cats")));
+    assert_ok(gb_list_add(&list, in_folder("note.txt"))); // content decides what it is
+    assert_ok(gb_list_add(&list, in_folder("cats")));
     assert_int_equal(list.count, 4); // here deep/ is the one level
-    assert_string_equal(list.item[3].path, in_root("cats/deep/0.png"));
+    assert_string_equal(list.item[3].path, in_folder("cats/deep/0.png"));
     assert_string_equal(gb_item_stem(text, sizeof text, &list.item[3]), "0");
     gb_list_finish(&list);
 
     list = (gb_list){0};
-    assert_err(GB_ERR_ARG, gb_list_add(&list, in_root("none")));
+    assert_err(GB_ERR_ARG, gb_list_add(&list, in_folder("none")));
     assert_non_null(strstr(gb_last_error(), "no .jpg"));
-    assert_err(GB_ERR_IO, gb_list_add(&list, in_root("missing.png")));
-    assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_root("none/x.npy"))); // a PNG in truth
+    assert_err(GB_ERR_IO, gb_list_add(&list, in_folder("missing.png")));
+    assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_folder("none/x.npy"))); // a PNG in truth
     assert_int_equal(list.count, 0);
     gb_list_finish(&list);
 }
@@ -339,12 +320,12 @@ static void test_npy(void **state)
     gb_preproc p;
     for (int i = 0; i < 12; i++)
         data[i] = (float)i / 11.0f;
-    assert_ok(gb_npy_write(in_root("set.npy"), data, 4, dim));
-    assert_ok(gb_npy_write(in_root("one.npy"), data, 3, dim + 1));
-    assert_ok(gb_npy_write(in_root("flat.npy"), data, 2, dim + 2));
-    assert_ok(gb_list_add(&list, in_root("set.npy")));
-    assert_ok(gb_list_add(&list, in_root("one.npy")));
-    assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_root("flat.npy")));
+    assert_ok(gb_npy_write(in_folder("set.npy"), data, 4, dim));
+    assert_ok(gb_npy_write(in_folder("one.npy"), data, 3, dim + 1));
+    assert_ok(gb_npy_write(in_folder("flat.npy"), data, 2, dim + 2));
+    assert_ok(gb_list_add(&list, in_folder("set.npy")));
+    assert_ok(gb_list_add(&list, in_folder("one.npy")));
+    assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_folder("flat.npy")));
     assert_int_equal(list.count, 3);
     assert_string_equal(gb_item_stem(text, sizeof text, &list.item[1]), "set_1");
     assert_string_equal(strrchr(gb_item_text(text, sizeof text, &list.item[1]), '/'),
@@ -366,7 +347,7 @@ static void test_npy(void **state)
     static const float bad[3] = {1.5f, -0.1f, NAN};
     for (size_t i = 0; i < GB_COUNT(bad); i++) {
         data[1] = bad[i];
-        assert_ok(gb_npy_write(in_root("one.npy"), data, 3, dim + 1));
+        assert_ok(gb_npy_write(in_folder("one.npy"), data, 3, dim + 1));
         assert_err(GB_ERR_ARG, gb_item_load(out, &list.item[2], &p));
     }
     gb_list_finish(&list);
@@ -377,14 +358,14 @@ static void test_load_picture(void **state)
     (void)state;
     gb_preproc p;
     float out[24];
-    gb_item item = {in_root("b.png"), -1, false};
+    gb_item item = {in_folder("b.png"), -1, false};
     assert_ok(gb_preproc_find(&p, "unit"));
     assert_ok(gb_preproc_fit_model(&p, 3, 2, 4));
     assert_ok(gb_item_load(out, &item, &p));
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 8; i++)
             assert_true(out[c * 8 + i] == (float)((3 * i + c) * 10) / 255.0f);
-    item.path = in_root("dangling.png");
+    item.path = in_folder("dangling.png");
     assert_err(GB_ERR_IO, gb_item_load(out, &item, &p));
 }
 

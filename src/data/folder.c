@@ -1,0 +1,157 @@
+// Pictures that stay in their files until they are asked for: class folders, lists, .npy arrays.
+#include "data/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The size of the first picture, and room for the labels.
+static int measure(gb_dataset *ds)
+{
+    const gb_item *first = &ds->list.item[0];
+    gb_image picture = {0};
+    gb_npy npy = {0};
+    int err = first->npy ? gb_npy_shape(&npy, first->path)
+                         : gb_image_read(&picture, first->path, 0);
+    if (err < 0)
+        return err;
+    ds->count = ds->list.count;
+    if (first->npy) {
+        const int64_t *dim = npy.dim + npy.rank - 3;
+        for (int i = 0; i < 3; i++)
+            if (dim[i] < 1 || dim[i] > 1 << 16)
+                return gb_fail(GB_ERR_FORMAT, "%s: pictures of %lldx%lldx%lld", first->path,
+                               (long long)dim[0], (long long)dim[1], (long long)dim[2]);
+        ds->native_channels = (int)dim[0];
+        ds->native_height = (int)dim[1];
+        ds->native_width = (int)dim[2];
+    } else {
+        ds->native_channels = picture.channels;
+        ds->native_height = picture.height;
+        ds->native_width = picture.width;
+    }
+    gb_image_finish(&picture);
+    ds->label = malloc(ds->count * sizeof *ds->label);
+    return ds->label ? 0 : gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu labels", ds->spec,
+                                   ds->count);
+}
+
+int gb_dataset_open_npy(gb_dataset *ds, const char *images, const char *labels)
+{
+    gb_npy y = {0};
+    int err = 0;
+    GB_TRY(gb_list_add(&ds->list, images));
+    GB_TRY(measure(ds));
+    GB_TRY(gb_npy_read(&y, labels));
+    if (y.rank != 1 || ds->list.item[0].row < 0) {
+        err = gb_fail(GB_ERR_FORMAT, "%s: pictures are N,C,H,W and labels N; this has %d "
+                                     "dimension%s", y.rank != 1 ? labels : images,
+                      y.rank != 1 ? y.rank : 3, y.rank == 1 || y.rank == 3 ? "" : "s");
+        goto fail;
+    }
+    if ((size_t)y.dim[0] != ds->count) {
+        err = gb_fail(GB_ERR_FORMAT, "%s has %zu pictures, but %s has %lld labels", images,
+                      ds->count, labels, (long long)y.dim[0]);
+        goto fail;
+    }
+    for (size_t i = 0; i < ds->count; i++) {
+        const float v = y.data[i];
+        if (!(v >= -1e9f && v <= 1e9f) || (float)(int)v != v) {
+            err = gb_fail(GB_ERR_FORMAT, "%s: label %zu is %g, no class", labels, i, (double)v);
+            goto fail;
+        }
+        ds->label[i] = (int)v;
+    }
+fail:
+    gb_npy_finish(&y);
+    return err;
+}
+
+int gb_dataset_open_list(gb_dataset *ds, const char *argument, const gb_dataset_options *o)
+{
+    int err = 0;
+    GB_TRY(gb_list_add(&ds->list, argument));
+    GB_TRY(measure(ds));
+    for (size_t i = 0; i < ds->count; i++)
+        GB_TRY(gb_item_label(&ds->label[i], &ds->list.item[i], GB_LABEL_FILE, o->labels,
+                             o->classes));
+fail:
+    return err;
+}
+
+// --- class folders ---
+
+// The class of each folder by the model's names, if it has some and they cover all folders.
+static int match_names(int *label, const char **folder, size_t n, const gb_dataset_options *o)
+{
+    for (size_t i = 0; i < n; i++) {
+        int err = gb_labels_find(&label[i], o->labels, gb_path_name(folder[i]), o->classes);
+        if (err < 0)
+            return gb_fail_in(err, "%s", folder[i]);
+        for (size_t k = 0; k < i; k++)
+            if (label[k] == label[i])
+                return gb_fail(GB_ERR_ARG, "%s and %s are both class %d", folder[k], folder[i],
+                               label[i]);
+    }
+    return 0;
+}
+
+static bool all_numbers(const char **folder, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *name = gb_path_name(folder[i]);
+        if (name[strspn(name, "0123456789")])
+            return false;
+    }
+    return true;
+}
+
+// Without names to match, classes are the folders in byte order, as torchvision's ImageFolder has
+// them; folders called 0, 1, ... 10 are what they say, which that order would not give.
+static int number_folders(gb_dataset *ds, int *label, const char **folder, size_t n,
+                          const gb_dataset_options *o)
+{
+    if (all_numbers(folder, n))
+        return match_names(label, folder, n, o);
+    if (o->classes > 0 && (int64_t)n != o->classes)
+        return gb_fail(GB_ERR_ARG, "%s: has %zu class folders, the model %lld classes; a labels "
+                                   "file with their names would tell which is which", ds->spec, n,
+                       (long long)o->classes);
+    ds->class_name = gb_arena_array(&ds->arena, n, sizeof *ds->class_name);
+    if (!ds->class_name)
+        return GB_ERR_NOMEM;
+    ds->classes = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        ds->class_name[i] = gb_path_name(folder[i]);
+        label[i] = (int)i;
+    }
+    return 0;
+}
+
+int gb_dataset_open_classes(gb_dataset *ds, const char *path, const gb_dataset_options *o)
+{
+    const char **folder;
+    size_t n, *end = NULL;
+    int *label = NULL, err = 0;
+    GB_TRY(gb_path_scan(&folder, &n, &ds->arena, path, "", "", true));
+    if (n == 0)
+        return gb_fail(GB_ERR_ARG, "%s: no pictures, class folders, or idx or CIFAR-10 files in "
+                                   "this folder", path);
+    label = gb_arena_array(&ds->arena, n, sizeof *label);
+    end = gb_arena_array(&ds->arena, n, sizeof *end);
+    if (!label || !end)
+        return GB_ERR_NOMEM;
+    if (o->labels && o->labels->count)
+        GB_TRY(match_names(label, folder, n, o));
+    else
+        GB_TRY(number_folders(ds, label, folder, n, o));
+    for (size_t i = 0; i < n; i++) {
+        GB_TRY(gb_list_add(&ds->list, folder[i])); // a folder without pictures is an error
+        end[i] = ds->list.count;
+    }
+    GB_TRY(measure(ds));
+    for (size_t i = 0, item = 0; i < n; i++)
+        for (; item < end[i]; item++)
+            ds->label[item] = label[i];
+fail:
+    return err;
+}
