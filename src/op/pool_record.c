@@ -5,20 +5,46 @@
 
 #include <stdlib.h>
 
-static void put_table(gb_emit *e, const gb_window *w, bool transposed)
+// The pixels that each point meets as pairs of pixel and tap, [*most][points], those outside left
+// out; pixel -1 where a point has fewer.
+static int32_t *make_pairs(const int32_t *rows, int64_t taps, int64_t points, int64_t *most)
 {
-    int32_t *rows = transposed ? gb_table_transposed(e, w) : gb_table_forward(e, w);
-    int64_t taps = gb_window_taps(w), points = transposed ? gb_window_in(w) : gb_window_out(w);
-    gb_put_store(e, gb_emit_const_take(e, rows, (size_t)(taps * points) * sizeof *rows, "rows"));
-    gb_put_i32(e, taps);
-    gb_put_i32(e, points);
-    gb_put_i32(e, w->c_in);
+    int32_t *pairs = malloc((size_t)(2 * taps * points) * sizeof *pairs + 1);
+    *most = 1;
+    for (int64_t p = 0; pairs && p < points; p++) {
+        int64_t n = 0;
+        for (int64_t t = 0; t < taps; t++)
+            if (rows[t * points + p] >= 0) {
+                pairs[2 * (n * points + p)] = rows[t * points + p];
+                pairs[2 * (n++ * points + p) + 1] = (int32_t)t;
+            }
+        *most = n > *most ? n : *most;
+        for (; n < taps; n++)
+            pairs[2 * (n * points + p)] = pairs[2 * (n * points + p) + 1] = -1;
+    }
+    return pairs;
 }
 
-// A processor's work-item takes all channels of a point, a graphics card's one.
-static void size_by_points(gb_emit *e, int64_t points, int64_t channels)
+// Appends the table with its points, `count` of all images, and how a work-item shares in them: a
+// processor's takes some and all their channels, a graphics card's a channel of one.
+static void put_table(gb_emit *e, const gb_window *w, int64_t count, bool transposed)
 {
-    gb_emit_size(e, e->info->type == GB_DEVICE_GPU ? (size_t)channels : 1, (size_t)points, 1);
+    enum { WORTH = 16384 }; // channels of taps
+    int32_t *rows = transposed ? gb_table_transposed(e, w) : gb_table_forward(e, w);
+    int64_t most = 1, points = transposed ? gb_window_in(w) : gb_window_out(w);
+    int32_t *pairs = rows ? make_pairs(rows, gb_window_taps(w), points, &most) : NULL;
+    free(rows);
+    gb_put_store(e, gb_emit_const_take(e, pairs, (size_t)(2 * most * points) * sizeof *pairs,
+                                       "taps"));
+    gb_put_i32(e, most);
+    gb_put_i32(e, points);
+    gb_put_i32(e, w->c_in);
+    bool gpu = e->info->type == GB_DEVICE_GPU;
+    int64_t per = gpu ? 1 : WORTH / (gb_window_taps(w) * w->c_in);
+    per = per < 1 ? 1 : per > 64 ? 64 : per;
+    gb_put_i32(e, count);
+    gb_put_i32(e, per);
+    gb_emit_size(e, gpu ? (size_t)w->c_in : 1, (size_t)((count + per - 1) / per), 1);
 }
 
 static void put_target(gb_emit *e, const gb_pixel_target *t)
@@ -66,13 +92,12 @@ int gb_max_pool_forward(gb_emit *e, gb_node *node)
     node->state = arg;
     gb_emit_launch(e, "pool", "max_forward", "-DARG=%s", arg_type(&w));
     put_source(e, &x, gb_window_in(&w));
-    put_table(e, &w, false);
+    put_table(e, &w, y.count, false);
     gb_put_store(e, y.store);
     gb_put_i32(e, y.offset);
     gb_put_i32(e, y.pitch);
     gb_put_store(e, arg);
     gb_put_i32(e, arg_pitch(&w));
-    size_by_points(e, y.count, w.c_in);
     return e->status;
 }
 
@@ -87,11 +112,10 @@ int gb_max_pool_backward(gb_emit *e, gb_node *node)
     gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, true);
     gb_emit_launch(e, "pool", "max_backward", "-DARG=%s", arg_type(&w));
     put_source(e, &dy, gb_window_out(&w));
-    put_table(e, &w, true);
+    put_table(e, &w, t.pixels.count, true);
     gb_put_store(e, node->state);
     gb_put_i32(e, arg_pitch(&w));
     put_target(e, &t);
-    size_by_points(e, t.pixels.count, w.c_in);
     gb_emit_target_done(e, &t, 1);
     return e->status;
 }
@@ -127,11 +151,10 @@ static void average(gb_emit *e, const gb_window *w, const gb_pixels *from, int64
     gb_store *scale = scales(e, w);
     gb_emit_launch(e, "pool", "average", "-DARG=uchar");
     put_source(e, from, from_image);
-    put_table(e, w, backward);
+    put_table(e, w, to->pixels.count, backward);
     gb_put_store(e, scale);
     gb_put_i32(e, backward);
     put_target(e, to);
-    size_by_points(e, to->pixels.count, w->c_in);
 }
 
 int gb_average_pool_forward(gb_emit *e, gb_node *node)
