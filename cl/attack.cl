@@ -1,18 +1,20 @@
 // Steps of gradient attacks. Images x, x0, best, grad are (n, d) floats as they lie in the
-// session's input; one image never reads another's numbers, and every sum has a fixed order.
+// session's input; one image never reads another's numbers, and every sum has a fixed order. Each
+// image walks on its own: its state tells at which step of which restart it is.
 
 #define PARTS 256 // partial sums an image; src/attack/steps.c knows it too
 
 typedef struct { // the twin of gb_image_state in src/attack/steps.h
-    int frozen, take, success, ever, steps, zero, bad, predicted;
+    int frozen, early, restart, step, move, take, success, ever, steps, zero, bad, predicted;
     float best;
 } image_state;
 
 // Noise is numbered in (C,H,W) order, so the memory's order does not matter; a pixel's `channels`
 // values are neighbours in memory.
-static uint4 noise(int chw, int id, uint restart, uint stream, uint seed0, uint seed1)
+static uint4 noise(int chw, int id, int restart, uint stream, uint seed0, uint seed1)
 {
-    return philox4x32((uint4)((uint)chw >> 2, (uint)id, restart << 8 | stream, 0), seed0, seed1);
+    return philox4x32((uint4)((uint)chw >> 2, (uint)id, (uint)restart << 8 | stream, 0), seed0,
+                      seed1);
 }
 
 static uint lane(uint4 v, int i)
@@ -20,20 +22,25 @@ static uint lane(uint4 v, int i)
     return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
 }
 
+static bool starts(global const image_state *state, int n)
+{
+    return !state[n].frozen && state[n].step == 0;
+}
+
 // mode 0: x = x0. 1: x0 + U(-eps, eps), in the box. 2: x = standard normal numbers (Box and
 // Muller); attack_place makes a start of them.
 kernel void attack_start(global float *x, global const float *x0, global const image_state *state,
-                         global const int *ids, uint restart, uint seed0, uint seed1, int d,
-                         int channels, int mode, float eps)
+                         global const int *ids, uint seed0, uint seed1, int d, int channels,
+                         int mode, float eps)
 {
     int e = get_global_id(0), n = get_global_id(1);
     size_t i = (size_t)n * d + e;
-    if (state[n].frozen)
+    if (!starts(state, n))
         return;
     float y = x0[i];
     if (mode) {
         int chw = e % channels * (d / channels) + e / channels;
-        uint4 bits = noise(chw, ids[n], restart, 0, seed0, seed1);
+        uint4 bits = noise(chw, ids[n], state[n].restart, 0, seed0, seed1);
         if (mode == 1) {
             y = clamp(y + eps * (2.0f * uniform01(lane(bits, chw & 3)) - 1.0f), 0.0f, 1.0f);
         } else {
@@ -47,14 +54,14 @@ kernel void attack_start(global float *x, global const float *x0, global const i
 
 // A uniform point of the ball: a direction times eps U^(1/d).
 kernel void attack_place(global float *x, global const float *x0, global const float *norm,
-                         global const image_state *state, global const int *ids, uint restart,
-                         uint seed0, uint seed1, int d, float eps)
+                         global const image_state *state, global const int *ids, uint seed0,
+                         uint seed1, int d, float eps)
 {
     int e = get_global_id(0), n = get_global_id(1);
     size_t i = (size_t)n * d + e;
-    if (state[n].frozen)
+    if (!starts(state, n))
         return;
-    float u = uniform01(noise(0, ids[n], restart, 1, seed0, seed1).x);
+    float u = uniform01(noise(0, ids[n], state[n].restart, 1, seed0, seed1).x);
     float scale = eps * pow(u, 1.0f / d) / fmax(norm[n], 1e-12f);
     x[i] = clamp(x0[i] + x[i] * scale, 0.0f, 1.0f);
 }
@@ -98,12 +105,15 @@ kernel void attack_count(global const float2 *partial, global float *norm,
     image_state s = state[n];
     float2 t = total(partial, n);
     norm[n] = sqrt(t.x);
-    if (s.frozen)
+    if (!s.move)
         return;
+    s.step++;
     s.steps += !s.ever;
     s.zero += t.y == 0.0f;
-    if (isnan(t.x) || isinf(t.y))
+    if (isnan(t.x) || isinf(t.y)) {
         s.bad = s.frozen = 1;
+        s.move = 0;
+    }
     state[n] = s;
 }
 
@@ -113,7 +123,7 @@ kernel void attack_step_linf(global float *x, global const float *x0, global con
 {
     int e = get_global_id(0), n = get_global_id(1);
     size_t i = (size_t)n * d + e;
-    if (state[n].frozen)
+    if (!state[n].move)
         return;
     float g = grad[i], y = x[i] + a * (float)((g > 0.0f) - (g < 0.0f));
     x[i] = clamp(x0[i] + clamp(y - x0[i], -eps, eps), 0.0f, 1.0f);
@@ -125,7 +135,7 @@ kernel void attack_step_l2(global float *x, global const float *grad, global con
 {
     int e = get_global_id(0), n = get_global_id(1);
     size_t i = (size_t)n * d + e;
-    if (!state[n].frozen)
+    if (state[n].move)
         x[i] += a * (grad[i] / fmax(norm[n], 1e-12f));
 }
 
@@ -135,16 +145,17 @@ kernel void attack_project(global float *x, global const float *x0, global const
 {
     int e = get_global_id(0), n = get_global_id(1);
     size_t i = (size_t)n * d + e;
-    if (state[n].frozen)
+    if (!state[n].move)
         return;
     float scale = fmin(1.0f, eps / fmax(norm[n], 1e-12f));
     x[i] = clamp(x0[i] + (x[i] - x0[i]) * scale, 0.0f, 1.0f);
 }
 
-// Is x what we look for, and is it the best so far? direction: 1 ascends the loss, -1 descends.
+// Is x what we look for, is it the best so far, and what comes next: a step, another restart where
+// the kept iterate is no success, or rest? direction: 1 ascends the loss, -1 descends.
 kernel void attack_judge(global const float *logits, global const int *labels,
                          global const float *losses, global image_state *state, int classes,
-                         int direction, int early_stop, int keep_best)
+                         int direction, int steps, int restarts, int keep_best)
 {
     int n = get_global_id(0);
     image_state s = state[n];
@@ -159,7 +170,7 @@ kernel void attack_judge(global const float *logits, global const int *labels,
         }
     }
     int success = direction < 0 ? predicted == labels[n] : predicted != labels[n];
-    s.take = 0;
+    s.take = s.move = 0;
     if (!s.frozen && bad) {
         s.bad = s.frozen = 1;
     } else if (!s.frozen) {
@@ -170,7 +181,14 @@ kernel void attack_judge(global const float *logits, global const int *labels,
             s.best = value;
         }
         s.ever |= success;
-        s.frozen = early_stop && success;
+        s.frozen = s.early && success;
+        if (s.step < steps) {
+            s.move = !s.frozen;
+        } else {
+            s.step = 0;
+            s.restart++;
+            s.frozen |= s.success || s.restart == restarts;
+        }
     }
     state[n] = s;
 }
@@ -182,11 +200,4 @@ kernel void attack_keep(global float *best, global const float *x,
     size_t i = (size_t)n * d + e;
     if (state[n].take)
         best[i] = x[i];
-}
-
-// A restart is for images that are not broken yet.
-kernel void attack_restart(global image_state *state)
-{
-    int n = get_global_id(0);
-    state[n].frozen |= state[n].success;
 }

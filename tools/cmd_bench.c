@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "report/report.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 typedef struct values {
@@ -45,8 +46,6 @@ typedef struct task {
     gb_steps *steps;
     int64_t batch;
     float *images;
-    int32_t *labels;
-    uint32_t *ids;
     double compile_seconds;
     size_t peak_bytes;
     figure figure[3];
@@ -112,9 +111,7 @@ static int make_images(task *t)
 {
     size_t count = (size_t)t->batch * t->p.pixels;
     t->images = calloc(count, sizeof *t->images);
-    t->labels = calloc((size_t)t->batch, sizeof *t->labels);
-    t->ids = calloc((size_t)t->batch, sizeof *t->ids);
-    if (!t->images || !t->labels || !t->ids)
+    if (!t->images)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a batch of %lld", (long long)t->batch);
     for (size_t i = 0; i < count; i++)
         t->images[i] = gb_uniform(gb_philox4x32((gb_philox){{(uint32_t)i, 0, 0, 0}}, 0, 0).v[0]);
@@ -147,6 +144,7 @@ static int execute(task *t)
     GB_TRY(gb_attack_default(&config, "pgd"));
     config.early_stop = 0; // every image works in every iteration
     GB_TRY(gb_attack_resolve(&config));
+    config.steps = INT_MAX; // however often it is timed
     options.grad = true;
     options.loss = GB_LOSS_CE;
     start = cli_seconds();
@@ -159,8 +157,9 @@ static int execute(task *t)
     const gb_session_stats *stats = gb_session_get_stats(t->session);
     double flops = stats->flops_forward + stats->flops_backward;
     GB_TRY(gb_steps_create(&t->steps, t->session, &config));
-    GB_TRY(gb_steps_load(t->steps, t->images, t->labels, t->ids, NULL));
-    GB_TRY(gb_steps_start(t->steps, 0));
+    for (size_t i = 0; i < (size_t)t->batch; i++)
+        GB_TRY(gb_steps_load(t->steps, i, t->images + i * t->p.pixels, 0, 0, false));
+    GB_TRY(gb_steps_start(t->steps));
     GB_TRY(measure(t, "gradient", gradient, flops, start));
     start = cli_seconds();
     GB_TRY(measure(t, "pgd", pgd, flops, start));
@@ -236,8 +235,6 @@ static int run(int argc, char **argv)
     gb_device_close(t.dev);
     gb_graph_free(t.model);
     free(t.images);
-    free(t.labels);
-    free(t.ids);
     cli_finish(&t.v.cli);
     return code;
 }

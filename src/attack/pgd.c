@@ -5,28 +5,6 @@
 
 #include <math.h>
 
-static int run(gb_steps *steps)
-{
-    const gb_attack_config *config = gb_steps_config(steps);
-    int err = 0;
-    size_t open = 1;
-    for (int restart = 0; restart < config->restarts && open; restart++) {
-        int first = restart * config->steps;
-        GB_TRY(gb_steps_start(steps, restart));
-        for (int step = 0; step < config->steps && open; step++) {
-            GB_TRY(gb_steps_gradient(steps));
-            GB_TRY(gb_steps_move(steps));
-            GB_TRY(gb_steps_sync(steps, first + step + 1, false, &open));
-        }
-        if (open) {
-            GB_TRY(gb_steps_forward(steps));
-            GB_TRY(gb_steps_sync(steps, first + config->steps, true, &open));
-        }
-    }
-fail:
-    return err;
-}
-
 static int check_pgd(const gb_attack_config *config)
 {
     if (config->restarts > 1 && !config->random_start)
@@ -56,7 +34,7 @@ const gb_method gb_method_fgsm = {
                  .restarts = 1},
     .step_factor = 1.0f,
     .check = check_fgsm,
-    .run = run,
+    .move = gb_steps_move,
 };
 
 const gb_method gb_method_pgd = {
@@ -68,5 +46,5 @@ const gb_method gb_method_pgd = {
                  .keep_best = 1, .eight_bit = 1},
     .step_factor = 2.5f,
     .check = check_pgd,
-    .run = run,
+    .move = gb_steps_move,
 };

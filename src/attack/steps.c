@@ -4,38 +4,26 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PARTS = 256 }; // cl/attack.cl
 
 enum { START, PLACE, PARTIAL_NOISE, PARTIAL_GRAD, PARTIAL_DELTA, NORM, COUNT, STEP_LINF, STEP_L2,
-       PROJECT, JUDGE, KEEP, RESTART, N_KERNEL };
+       PROJECT, JUDGE, KEEP, N_KERNEL };
 
 struct gb_steps {
     gb_session *session;
     gb_attack_config config;
     size_t batch, pixels, channels; // pixels: floats an image
     gb_buf *x;                      // the session's input
-    gb_buf *x0, *best, *state, *ids, *norm, *partial;
+    gb_buf *x0, *best, *hold, *state, *ids, *norm, *partial; // hold: x during gb_steps_logits
     gb_kernel *kernel[N_KERNEL];
-    gb_image_state *host; // [batch]
-    const gb_progress *progress;
-    size_t done, total;
-    double last_sync;  // seconds
-    int wait, stride;  // steps until the next look, and between looks
+    // What the device has, or gets before the next kernel where `changed`; [batch] each.
+    gb_image_state *host;
+    int32_t *label;
+    uint32_t *id;
+    bool changed;
+    float *image; // [pixels]: one, as it lies on the device
 };
-
-const gb_attack_config *gb_steps_config(const gb_steps *s)
-{
-    return &s->config;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // --- kernel arguments, appended in order; the first failure sticks ---
 
@@ -81,14 +69,11 @@ static args make(gb_steps *s, int k, const char *name, size_t width)
 
 static void put_seed(args *a, const gb_steps *s)
 {
-    uint32_t restart = 0, low = (uint32_t)s->config.seed, high = (uint32_t)(s->config.seed >> 32);
+    uint32_t low = (uint32_t)s->config.seed, high = (uint32_t)(s->config.seed >> 32);
     put_buf(a, s->ids);
-    put(a, sizeof restart, &restart); // gb_steps_start sets it
     put(a, sizeof low, &low);
     put(a, sizeof high, &high);
 }
-
-enum { START_RESTART = 4, PLACE_RESTART = 5, JUDGE_EARLY_STOP = 6 }; // arguments that change
 
 static int make_starts(gb_steps *s)
 {
@@ -113,10 +98,6 @@ static int make_starts(gb_steps *s)
     put_seed(&a, s);
     put_int(&a, (int)s->pixels);
     put_float(&a, c->eps);
-    GB_TRY(a.err);
-
-    a = make(s, RESTART, "attack_restart", 0);
-    put_buf(&a, s->state);
     GB_TRY(a.err);
 fail:
     return err;
@@ -195,7 +176,8 @@ static int make_judges(gb_steps *s, gb_buf *logits)
     put_buf(&a, s->state);
     put_int(&a, (int)gb_session_classes(s->session));
     put_int(&a, c->targeted ? -1 : 1);
-    put_int(&a, c->early_stop);
+    put_int(&a, c->steps);
+    put_int(&a, c->restarts);
     put_int(&a, c->keep_best);
     GB_TRY(a.err);
 
@@ -245,13 +227,17 @@ int gb_steps_create(gb_steps **out, gb_session *session, const gb_attack_config 
     GB_TRY(check_session(s));
     s->x = gb_session_input(session, 0)->buf;
     s->host = calloc(s->batch, sizeof *s->host);
-    if (!s->host) {
+    s->label = calloc(s->batch, sizeof *s->label);
+    s->id = calloc(s->batch, sizeof *s->id);
+    s->image = calloc(s->pixels, sizeof *s->image);
+    if (!s->host || !s->label || !s->id || !s->image) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for an attack");
         goto fail;
     }
     size_t images = s->batch * s->pixels * sizeof(float);
     GB_TRY(gb_buf_create(&s->x0, dev, images));
     GB_TRY(gb_buf_create(&s->best, dev, images));
+    GB_TRY(gb_buf_create(&s->hold, dev, images));
     GB_TRY(gb_buf_create(&s->state, dev, s->batch * sizeof *s->host));
     GB_TRY(gb_buf_create(&s->ids, dev, s->batch * sizeof(uint32_t)));
     GB_TRY(gb_buf_create(&s->norm, dev, s->batch * sizeof(float)));
@@ -259,6 +245,8 @@ int gb_steps_create(gb_steps **out, gb_session *session, const gb_attack_config 
     GB_TRY(make_starts(s));
     GB_TRY(make_steps(s, gb_session_grad(session, 0)->buf));
     GB_TRY(make_judges(s, gb_session_output(session, 0)->buf));
+    GB_TRY(gb_buf_fill(s->x, 0, images, 0)); // empty places compute, too
+    gb_steps_clear(s);
     *out = s;
     return 0;
 fail:
@@ -274,71 +262,94 @@ void gb_steps_free(gb_steps *s)
         gb_kernel_free(s->kernel[i]);
     gb_buf_free(s->x0);
     gb_buf_free(s->best);
+    gb_buf_free(s->hold);
     gb_buf_free(s->state);
     gb_buf_free(s->ids);
     gb_buf_free(s->norm);
     gb_buf_free(s->partial);
     free(s->host);
+    free(s->label);
+    free(s->id);
+    free(s->image);
     free(s);
 }
 
-int gb_steps_load(gb_steps *s, const float *images, const int32_t *labels, const uint32_t *ids,
-                  const bool *active)
+void gb_steps_clear(gb_steps *s)
 {
-    int err = 0;
-    const gb_io *in = gb_session_input(s->session, 0);
-    size_t bytes = s->batch * s->pixels * sizeof(float);
     for (size_t i = 0; i < s->batch; i++)
-        s->host[i] = (gb_image_state){.frozen = active && !active[i], .best = -INFINITY};
-    GB_TRY(gb_session_upload(s->session, in, images));
-    GB_TRY(gb_buf_copy(s->x0, 0, in->buf, 0, bytes));
-    GB_TRY(gb_buf_copy(s->best, 0, in->buf, 0, bytes));
-    GB_TRY(gb_buf_write(gb_session_labels(s->session), 0, labels, s->batch * sizeof *labels));
-    GB_TRY(gb_buf_write(s->ids, 0, ids, s->batch * sizeof *ids));
+        s->host[i] = (gb_image_state){.frozen = 1};
+    s->changed = true;
+}
+
+// --- one image between (C,H,W) on the host and where it lies on the device ---
+
+int gb_steps_load(gb_steps *s, size_t place, const float *image, int32_t label, uint32_t id,
+                  bool early_stop)
+{
+    size_t plane = s->pixels / s->channels, bytes = s->pixels * sizeof *image;
+    for (size_t e = 0; e < s->pixels; e++)
+        s->image[e] = image[e % s->channels * plane + e / s->channels];
+    s->host[place] = (gb_image_state){.early = early_stop, .best = -INFINITY};
+    s->label[place] = label;
+    s->id[place] = id;
+    s->changed = true;
+    return gb_buf_write(s->x0, place * bytes, s->image, bytes);
+}
+
+int gb_steps_result(gb_steps *s, size_t place, float *image)
+{
+    size_t plane = s->pixels / s->channels, bytes = s->pixels * sizeof *image;
+    int err = gb_buf_read(s->best, place * bytes, s->image, bytes);
+    for (size_t e = 0; e < s->pixels && err >= 0; e++)
+        image[e % s->channels * plane + e / s->channels] = s->image[e];
+    return err;
+}
+
+static int write_changes(gb_steps *s)
+{
+    int err = 0;
+    if (!s->changed)
+        return 0;
+    GB_TRY(gb_buf_write(gb_session_labels(s->session), 0, s->label, s->batch * sizeof *s->label));
+    GB_TRY(gb_buf_write(s->ids, 0, s->id, s->batch * sizeof *s->id));
     GB_TRY(gb_buf_write(s->state, 0, s->host, s->batch * sizeof *s->host));
-    s->last_sync = now();
-    s->wait = s->stride = 1;
+    s->changed = false;
 fail:
     return err;
 }
 
-int gb_steps_early_stop(gb_steps *s, bool on)
-{
-    int value = on;
-    return gb_kernel_arg(s->kernel[JUDGE], JUDGE_EARLY_STOP, sizeof value, &value);
-}
-
-int gb_steps_result(gb_steps *s, float *images, gb_image_state *state)
+int gb_steps_look(gb_steps *s, const gb_image_state **state)
 {
     int err = 0;
-    const gb_io *in = gb_session_input(s->session, 0);
+    GB_TRY(write_changes(s));
+    GB_TRY(gb_buf_read(s->state, 0, s->host, s->batch * sizeof *s->host));
+    *state = s->host;
+fail:
+    return err;
+}
+
+int gb_steps_logits(gb_steps *s, float *logits, const float *images, size_t n)
+{
+    int err = 0;
     size_t bytes = s->batch * s->pixels * sizeof(float);
-    GB_TRY(gb_buf_copy(in->buf, 0, s->best, 0, bytes));
-    GB_TRY(gb_session_download(s->session, in, images));
-    GB_TRY(gb_buf_read(s->state, 0, state, s->batch * sizeof *state));
+    GB_TRY(gb_buf_copy(s->hold, 0, s->x, 0, bytes));
+    GB_TRY(gb_session_logits(s->session, logits, images, n)); // overwrites the labels, too
+    GB_TRY(gb_buf_copy(s->x, 0, s->hold, 0, bytes));
+    GB_TRY(gb_buf_write(gb_session_labels(s->session), 0, s->label, s->batch * sizeof *s->label));
 fail:
     return err;
 }
 
-void gb_steps_tell(gb_steps *s, const gb_progress *progress, size_t done, size_t total)
-{
-    s->progress = progress;
-    s->done = done;
-    s->total = total;
-}
+// --- a step ---
 
-int gb_steps_start(gb_steps *s, int restart)
+int gb_steps_start(gb_steps *s)
 {
     int err = 0;
-    uint32_t r = (uint32_t)restart;
-    if (restart)
-        GB_TRY(gb_kernel_run(s->kernel[RESTART]));
-    GB_TRY(gb_kernel_arg(s->kernel[START], START_RESTART, sizeof r, &r));
+    GB_TRY(write_changes(s));
     GB_TRY(gb_kernel_run(s->kernel[START]));
     if (s->config.random_start && s->config.norm == GB_NORM_L2) {
         GB_TRY(gb_kernel_run(s->kernel[PARTIAL_NOISE]));
         GB_TRY(gb_kernel_run(s->kernel[NORM]));
-        GB_TRY(gb_kernel_arg(s->kernel[PLACE], PLACE_RESTART, sizeof r, &r));
         GB_TRY(gb_kernel_run(s->kernel[PLACE]));
     }
 fail:
@@ -374,30 +385,6 @@ int gb_steps_move(gb_steps *s)
     GB_TRY(gb_kernel_run(s->kernel[PARTIAL_DELTA]));
     GB_TRY(gb_kernel_run(s->kernel[NORM]));
     GB_TRY(gb_kernel_run(s->kernel[PROJECT]));
-fail:
-    return err;
-}
-
-int gb_steps_sync(gb_steps *s, int step, bool force, size_t *open)
-{
-    int err = 0;
-    if (!force && --s->wait > 0)
-        return gb_device_flush(gb_session_device(s->session));
-    GB_TRY(gb_buf_read(s->state, 0, s->host, s->batch * sizeof *s->host));
-    *open = 0;
-    for (size_t i = 0; i < s->batch; i++)
-        *open += !s->host[i].frozen;
-    // Looking empties the queue, so a fast device is looked at less often; results do not depend
-    // on it, as an image that is done has stopped by itself.
-    double t = now();
-    if (t - s->last_sync < 0.1 && s->stride < 16)
-        s->stride *= 2;
-    s->wait = s->stride;
-    s->last_sync = t;
-    const gb_progress *p = s->progress;
-    if (p && p->call &&
-        p->call(p->user, s->done, s->total, step, s->config.steps * s->config.restarts))
-        err = gb_fail(GB_ERR_CANCELLED, "cancelled");
 fail:
     return err;
 }
