@@ -2,15 +2,20 @@
 #include "engine/internal.h"
 #include "op/op.h"
 
+#include <string.h>
+
 static int64_t bytes_of(const gb_value *v)
 {
     return v && !v->data ? gb_shape_count(&v->shape) * (int64_t)sizeof(float) : 0;
 }
 
-// Whether every input and output is a list of one entry for each image.
+// Whether every input and output is a list of one entry for each image, and no image sees another.
 static bool splits(const gb_graph *g)
 {
     bool ok = true;
+    for (size_t i = 0; i < g->n_node; i++)
+        ok = ok && (strcmp(g->node[i]->type, "BatchNormalization") ||
+                    !gb_attr_int(g->node[i], "training_mode", 0));
     for (size_t i = 0; i < g->n_in; i++)
         ok = ok && g->in[i]->shape.rank > 0 && g->in[i]->shape.dim[0] == g->batch;
     for (size_t i = 0; i < g->n_out; i++)

@@ -2,6 +2,7 @@
 #include "engine/passes.h"
 
 #include "op/infer.h"
+#include "op/norm.h"
 #include "op/unary.h"
 
 #include <math.h>
@@ -73,11 +74,8 @@ static bool as_affine(const gb_node *node, const gb_value *x, int axis, float *s
     const gb_shape *shape = &node->out[0]->shape;
     bool first = node->in[0] == x;
     int64_t channels = shape->dim[axis];
-    if (is(node, "BatchNormalization") && axis == 1 && first) {
+    if (is(node, "BatchNormalization") && axis == 1 && first && !gb_batch_norm_is_live(node)) {
         const gb_value *const *p = (const gb_value *const *)node->in + 1; // scale, B, mean, var
-        for (int i = 0; i < 4; i++)
-            if (!p[i] || !p[i]->data)
-                return false;
         double eps = gb_attr_float(node, "epsilon", 1e-5f);
         for (int64_t c = 0; c < channels; c++) {
             double s = gb_tensor_get(p[0]->data, c) / sqrt(gb_tensor_get(p[3]->data, c) + eps);
@@ -101,9 +99,11 @@ static bool as_affine(const gb_node *node, const gb_value *x, int axis, float *s
     return true;
 }
 
-// The output channels' axis of a layer that can take a bias; -1 if the node is none.
+// The output channels' axis of a layer that can take what follows it; -1 if the node is none.
 static int layer_axis(const gb_node *node)
 {
+    if (is(node, "BatchNormalization") && gb_batch_norm_is_live(node))
+        return 1;
     if (!node || node->n_in < 2 || !node->in[1] || !node->in[1]->data || node->in[0]->data)
         return -1;
     if (is(node, "Conv"))
@@ -155,6 +155,8 @@ static bool bias_is_simple(const gb_node *layer, int axis)
 {
     const gb_value *bias = gb_input(layer, 2);
     int64_t channels = layer->out[0]->shape.dim[axis];
+    if (is(layer, "BatchNormalization"))
+        return false;
     if (is(layer, "Gemm") && (gb_attr_float(layer, "beta", 1) != 1 ||
                               gb_attr_float(layer, "alpha", 1) != 1))
         return false;
@@ -252,7 +254,7 @@ int gb_pass_fuse(gb_graph *g)
     int err = 0;
     for (size_t i = 0; i < g->n_node; i++) {
         gb_node *layer = g->node[i];
-        int axis = layer->n_out == 1 ? layer_axis(layer) : -1;
+        int axis = layer_axis(layer);
         if (axis < 0)
             continue;
         int64_t channels = layer->out[0]->shape.dim[axis];

@@ -40,7 +40,7 @@ static int record_node(gb_emit *e, gb_node *node, bool backward)
     return err < 0 ? err : e->status;
 }
 
-// What the loss reads and writes, a buffer each; every image's weight is 1 until someone changes it.
+// What the loss reads and writes, a buffer each.
 static void make_loss(gb_session *s)
 {
     gb_emit *e = &s->emit;

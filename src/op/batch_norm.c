@@ -1,7 +1,6 @@
-// Kernels of BatchNormalization: y = scale[c] x + shift[c].
+// Kernels of BatchNormalization with constant parameters: y = scale[c] x + shift[c].
 #include "op/binary_record.h"
 #include "op/norm.h"
-#include "op/unary.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,14 +26,6 @@ static int64_t find_repeat(const gb_value *x, const gb_value *y)
     return repeat;
 }
 
-static bool constant(const gb_node *node)
-{
-    for (int i = 1; i < 5; i++)
-        if (!node->in[i]->data)
-            return false;
-    return true;
-}
-
 // scale = gamma / sqrt(var + eps), shift = beta - mean scale, on the host.
 static void fold_constants(gb_emit *e, const gb_node *node, double epsilon, gb_affine *a)
 {
@@ -57,23 +48,6 @@ static void fold_constants(gb_emit *e, const gb_node *node, double epsilon, gb_a
     }
     a->scale.store = gb_emit_const_take(e, scale, bytes, "batch norm scale");
     a->shift.store = gb_emit_const_take(e, shift, bytes, "batch norm shift");
-}
-
-// The same on the device, where the parameters are inputs of the graph.
-static void compute(gb_emit *e, const gb_node *node, float epsilon, gb_affine *a)
-{
-    const gb_shape *shape = &node->in[1]->shape;
-    size_t bytes = (size_t)shape->dim[0] * sizeof(float);
-    gb_view p[5], eps = {.store = gb_emit_const(e, &epsilon, sizeof epsilon, "epsilon")};
-    for (int i = 1; i < 5; i++)
-        p[i] = *gb_emit_in(e, node->in[i], GB_ORDER_PLAIN);
-    a->scale.store = gb_emit_temp(e, bytes, "batch norm scale");
-    a->shift.store = gb_emit_temp(e, bytes, "batch norm shift");
-    gb_emit_binary(e, shape, &a->scale, &p[4], &eps, GB_ADD);
-    gb_emit_unary(e, shape, &a->scale, &a->scale, &(gb_unary){.kind = GB_SQRT});
-    gb_emit_binary(e, shape, &a->scale, &p[1], &a->scale, GB_DIV);
-    gb_emit_binary(e, shape, &a->shift, &p[3], &a->scale, GB_MUL);
-    gb_emit_binary(e, shape, &a->shift, &p[2], &a->shift, GB_SUB);
 }
 
 // Views of a value and of the parameters over one shape: the value's own, or [pixels, channels].
@@ -105,18 +79,15 @@ int gb_batch_norm_forward(gb_emit *e, gb_node *node)
     int err = gb_norm_read(node, &n);
     if (err < 0)
         return err;
+    if (gb_batch_norm_is_live(node))
+        return gb_batch_norm_live_forward(e, node);
     gb_affine *a = gb_arena_alloc(&e->arena, sizeof *a);
     gb_emit_out_like(e, y, gb_emit_in(e, x, GB_ORDER_CHANNELS_LAST));
     if (!a || e->status)
         return a ? e->status : GB_ERR_NOMEM;
     node->state = a;
-    a->repeat = constant(node) ? find_repeat(x, y) : 1;
-    a->scale.stride[0] = a->shift.stride[0] = 1;
-    if (constant(node))
-        fold_constants(e, node, n.epsilon, a);
-    else
-        compute(e, node, n.epsilon, a);
-    a->scale.stride[0] = a->shift.stride[0] = 0;
+    a->repeat = find_repeat(x, y);
+    fold_constants(e, node, n.epsilon, a);
     gb_shape shape = common_shape(x, a);
     gb_view from = flat(&x->view, &shape, a), to = flat(&y->view, &shape, a);
     gb_emit_ternary(e, &shape, &to, &from, &a->scale, &a->shift, GB_MUL_ADD);
@@ -126,16 +97,12 @@ int gb_batch_norm_forward(gb_emit *e, gb_node *node)
 int gb_batch_norm_backward(gb_emit *e, gb_node *node)
 {
     gb_value *x = node->in[0], *y = node->out[0];
+    if (gb_batch_norm_is_live(node))
+        return gb_batch_norm_live_backward(e, node);
     gb_affine *a = node->state;
     gb_view dy = gb_emit_grad_of(e, y);
-    if (e->status || !dy.store)
+    if (e->status || !dy.store || !x->needs_grad)
         return e->status;
-    for (int i = 1; i < 5; i++)
-        if (node->in[i]->needs_grad)
-            return gb_fail(GB_ERR_UNSUPPORTED, "%s: no gradient with respect to input '%s'; give "
-                           "it as a constant", gb_node_text(node), node->in[i]->name);
-    if (!x->needs_grad)
-        return 0;
     gb_target target = gb_emit_target(e, x);
     gb_shape shape = common_shape(x, a);
     gb_view from = flat(&dy, &shape, a), to = flat(&target.view, &shape, a);

@@ -10,7 +10,7 @@ typedef struct gb_loss_spec {
     gb_store *labels;  // int32 [N], each in [0,K); TRADES reads the first half, KL none
     gb_store *seconds; // PAIR: int32 [N]
     gb_store *targets; // KL: float [N,K]
-    gb_store *weights; // float [N], what each image's loss is multiplied by in the gradient; NULL: 1
+    gb_store *weights; // float [N], the factor of each image's loss in the gradient; NULL: 1
     gb_store *losses;  // float [N], written by the forward: loss(logits[n, :], labels[n])
 } gb_loss_spec;
 

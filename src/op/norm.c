@@ -12,7 +12,10 @@ int gb_norm_read(const gb_node *node, gb_norm_args *n)
     const bool layer = !strcmp(node->type, "LayerNormalization");
     int err = 0;
     *n = (gb_norm_args){.epsilon = gb_attr_float(node, "epsilon", 1e-5f),
-                   .outer = 1, .channels = 1, .inner = 1};
+                        .outer = 1, .channels = 1, .inner = 1,
+                        .training = gb_attr_int(node, "training_mode", 0),
+                        .unbiased = gb_attr_int(node, "unbiased", 0),
+                        .momentum = gb_attr_float(node, "momentum", 0.9f)};
     if (layer)
         GB_TRY(gb_axis(node, gb_attr_int(node, "axis", -1), shape->rank, &n->axis));
     else if (shape->rank < 2)
@@ -46,14 +49,17 @@ static int infer_batch(gb_node *node)
     gb_norm_args n;
     int err = 0;
     GB_TRY(gb_infer_arity(node, 5, 5));
-    GB_TRY(gb_infer_single(node, "training (running statistics) is"));
-    if (gb_attr_int(node, "training_mode", 0) || !gb_attr_int(node, "spatial", 1))
-        return gb_fail(GB_ERR_UNSUPPORTED, "%s: only inference with one mean and variance a "
-                       "channel is supported", gb_node_text(node));
+    if (!gb_attr_int(node, "spatial", 1))
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s: only one mean and variance a channel is supported",
+                       gb_node_text(node));
     GB_TRY(gb_infer_float(node, 0));
     GB_TRY(gb_norm_read(node, &n));
+    if (!n.training)
+        GB_TRY(gb_infer_single(node, "running statistics are for training mode, which is"));
     GB_TRY(check_channels(node, 4, n.channels));
     gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+    for (int i = 1; i < 3; i++)
+        gb_infer_out(node, i, node->in[i + 2]->type, &node->in[i + 2]->shape);
 fail:
     return err;
 }
@@ -89,6 +95,42 @@ static int infer_layer(gb_node *node)
     gb_infer_out(node, 2, node->in[0]->type, &shape);
 fail:
     return err;
+}
+
+static void set_flag(gb_node *node, const char *name)
+{
+    int i = 0;
+    while (i < node->n_attr && strcmp(node->attr[i].name, name) != 0)
+        i++;
+    node->attr[i] = (gb_attr){.name = name, .kind = GB_ATTR_INT, .i = 1};
+    node->n_attr = i == node->n_attr ? i + 1 : node->n_attr;
+}
+
+int gb_batch_norm_train(gb_node *node)
+{
+    gb_arena *arena = &node->graph->arena;
+    gb_attr *attr = gb_arena_array(arena, (size_t)node->n_attr + 2, sizeof *attr);
+    gb_value **out = gb_arena_array(arena, 3, sizeof *out);
+    if (!attr || !out)
+        return GB_ERR_NOMEM;
+    memcpy(attr, node->attr, (size_t)node->n_attr * sizeof *attr);
+    node->attr = attr;
+    set_flag(node, "training_mode");
+    set_flag(node, "unbiased");
+    for (int i = 0; i < 3; i++) {
+        out[i] = i < node->n_out ? node->out[i] : NULL;
+        if (out[i])
+            continue;
+        const gb_value *old = node->in[i + 2];
+        if (!(out[i] = gb_graph_value(node->graph, gb_arena_printf(arena, "new %s", old->name))))
+            return GB_ERR_NOMEM;
+        out[i]->type = old->type;
+        out[i]->shape = old->shape;
+        out[i]->producer = node;
+    }
+    node->out = out;
+    node->n_out = 3;
+    return 0;
 }
 
 GB_OP(BatchNormalization, .since = 7, .infer = infer_batch, .eval = gb_ref_batch_norm,

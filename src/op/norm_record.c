@@ -1,15 +1,7 @@
 // Kernels of InstanceNormalization and LayerNormalization.
 #include "op/norm.h"
+#include "op/norm_sums.h"
 #include "op/rows.h"
-
-static int check_data_only(const gb_node *node)
-{
-    for (int i = 1; i < node->n_in; i++)
-        if (node->in[i] && node->in[i]->needs_grad)
-            return gb_fail(GB_ERR_UNSUPPORTED, "%s: no gradient with respect to input '%s'; give "
-                           "it as a constant", gb_node_text(node), node->in[i]->name);
-    return 0;
-}
 
 static gb_view dense_temp(gb_emit *e, const gb_shape *shape, gb_order order)
 {
@@ -19,6 +11,11 @@ static gb_view dense_temp(gb_emit *e, const gb_shape *shape, gb_order order)
     return dense;
 }
 
+// True if the node has a gradient to give to its scale or bias.
+static bool is_trained(const gb_node *node)
+{
+    return node->in[1]->needs_grad || (node->n_in > 2 && node->in[2] && node->in[2]->needs_grad);
+}
 
 // --- InstanceNormalization ---
 
@@ -62,33 +59,31 @@ int gb_instance_norm_backward(gb_emit *e, gb_node *node)
     gb_value *x = node->in[0];
     gb_view dy = gb_emit_grad_of(e, node->out[0]);
     gb_norm_args n;
-    gb_pixels pdy, dx;
+    gb_pixels pdy;
     int err = gb_norm_read(node, &n);
     if (err < 0 || e->status || !dy.store)
         return err < 0 ? err : e->status;
-    if ((err = check_data_only(node)) < 0 || !x->needs_grad)
-        return err;
-    gb_view gamma = gb_emit_dense(e, node->in[1], GB_ORDER_PLAIN);
     gb_pixels px = gb_emit_pixels(e, x, 1);
-    gb_target target = gb_emit_target(e, x);
-    gb_view to = target.view;
-    bool direct = gb_view_pixels(&dx, &to, &x->shape, 1);
-    if (!direct && !e->status) {
-        to = dense_temp(e, &x->shape, GB_ORDER_CHANNELS_LAST);
-        gb_view_pixels(&dx, &to, &x->shape, 1);
-    }
     gb_view_pixels(&pdy, &dy, &node->out[0]->shape, 1);
+    if (is_trained(node))
+        gb_emit_norm_sums(e, &(gb_norm_sums){
+            .dy = pdy, .x = px, .stats = node->state, .per = n.inner, .step = 2 * n.channels,
+            .channel_step = 1, .rate_at = n.channels, .scale = node->in[1], .bias = node->in[2],
+            .row = {1, {n.channels}}});
+    if (!x->needs_grad)
+        return e->status;
+    gb_view gamma = gb_emit_dense(e, node->in[1], GB_ORDER_PLAIN);
+    gb_pixel_target t = gb_emit_target_pixels(e, x, 1, false);
     gb_emit_launch(e, "norm", "instance_norm_grad", "%s", "");
-    gb_put_pixels(e, &dx);
+    gb_put_pixels(e, &t.pixels);
     gb_put_pixels(e, &pdy);
     gb_put_pixels(e, &px);
     put_image_size(e, &n);
     gb_put_view(e, &gamma);
     gb_put_store(e, node->state);
-    gb_put_i32(e, direct && target.add);
+    gb_put_i32(e, t.add);
     set_image_items(e, &n);
-    if (!direct)
-        gb_emit_copy(e, &x->shape, &target.view, &to, target.add);
+    gb_emit_target_done(e, &t, 1);
     return e->status;
 }
 
@@ -107,14 +102,20 @@ static bool find_rows(gb_rows *rows, const gb_value *x, const gb_norm_args *n,
     return found;
 }
 
+// The dimensions of a row.
+static gb_shape row_shape(const gb_shape *shape, const gb_norm_args *n)
+{
+    gb_shape row = {shape->rank - n->axis, {0}};
+    for (int d = 0; d < row.rank; d++)
+        row.dim[d] = shape->dim[n->axis + d];
+    return row;
+}
+
 // Scale or bias as one number for each element of a row.
 static gb_view row_parameter(gb_emit *e, const gb_node *node, int i, const gb_norm_args *n)
 {
     gb_value *v = node->in[i];
-    const gb_shape *shape = &node->in[0]->shape;
-    gb_shape row = {shape->rank - n->axis, {0}};
-    for (int d = 0; d < row.rank; d++)
-        row.dim[d] = shape->dim[n->axis + d];
+    gb_shape row = row_shape(&node->in[0]->shape, n);
     gb_view view = gb_emit_dense(e, v, GB_ORDER_PLAIN);
     if (e->status || gb_shape_equal(&v->shape, &row))
         return view;
@@ -182,6 +183,29 @@ int gb_layer_norm_forward(gb_emit *e, gb_node *node)
     return e->status;
 }
 
+// Rows as pixels; copied where their distances differ.
+static gb_pixels row_pixels(gb_emit *e, const gb_value *x, const gb_norm_args *n, gb_view view)
+{
+    gb_rows rows;
+    if (!find_rows(&rows, x, n, (const gb_view *[]){&view}, 1) || rows.rows.n_dim > 1) {
+        gb_view dense = dense_temp(e, &x->shape, GB_ORDER_PLAIN);
+        gb_emit_copy(e, &x->shape, &dense, &view, false);
+        view = dense;
+        find_rows(&rows, x, n, (const gb_view *[]){&view}, 1);
+    }
+    return (gb_pixels){.store = view.store, .offset = view.offset,
+                       .pitch = rows.rows.stride[0][0], .count = n->outer, .channels = n->inner};
+}
+
+static void layer_norm_sums(gb_emit *e, gb_node *node, const gb_norm_args *n, const gb_view *dy)
+{
+    gb_value *x = node->in[0];
+    gb_emit_norm_sums(e, &(gb_norm_sums){
+        .dy = row_pixels(e, x, n, *dy), .x = row_pixels(e, x, n, x->view), .stats = node->state,
+        .per = 1, .step = 2, .rate_at = 1, .scale = node->in[1],
+        .bias = node->n_in > 2 ? node->in[2] : NULL, .row = row_shape(&x->shape, n)});
+}
+
 int gb_layer_norm_backward(gb_emit *e, gb_node *node)
 {
     gb_value *x = node->in[0];
@@ -195,8 +219,12 @@ int gb_layer_norm_backward(gb_emit *e, gb_node *node)
         if (node->out[i] && node->out[i]->view.store && gb_emit_grad_of(e, node->out[i]).store)
             return gb_fail(GB_ERR_UNSUPPORTED, "%s: no gradient through its statistics",
                            gb_node_text(node));
-    if ((err = check_data_only(node)) < 0 || !x->needs_grad || !dy.store)
-        return err;
+    if (!dy.store)
+        return 0;
+    if (is_trained(node))
+        layer_norm_sums(e, node, &n, &dy);
+    if (!x->needs_grad || e->status)
+        return e->status;
     gb_view gamma = row_parameter(e, node, 1, &n);
     gb_target target = gb_emit_target(e, x);
     gb_view to = target.view;

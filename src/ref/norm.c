@@ -18,18 +18,51 @@ static void moments(const gb_tensor *x, int64_t first, int64_t count, double *me
     *var = squares / (double)count;
 }
 
+// Mean and biased variance of a channel over the whole batch.
+static void batch_moments(const gb_tensor *x, const gb_norm_args *n, int64_t c, double *mean,
+                          double *var)
+{
+    const double count = (double)(n->outer * n->inner);
+    double sum = 0, squares = 0;
+    for (int64_t o = 0; o < n->outer; o++)
+        for (int64_t i = 0; i < n->inner; i++)
+            sum += gb_tensor_get(x, (o * n->channels + c) * n->inner + i);
+    *mean = sum / count;
+    for (int64_t o = 0; o < n->outer; o++) {
+        for (int64_t i = 0; i < n->inner; i++) {
+            const double d = gb_tensor_get(x, (o * n->channels + c) * n->inner + i) - *mean;
+            squares += d * d;
+        }
+    }
+    *var = squares / count;
+}
+
 GB_REF(gb_ref_batch_norm)
 {
     gb_norm_args n;
     int err = gb_norm_read(node, &n);
     if (err < 0)
         return err;
-    for (int64_t i = 0; i < n.outer * n.channels * n.inner; i++) {
-        const int64_t c = i / n.inner % n.channels;
+    const double count = (double)(n.outer * n.inner), old = (double)n.momentum;
+    for (int64_t c = 0; c < n.channels; c++) {
         const double scale = gb_tensor_get(in[1], c), bias = gb_tensor_get(in[2], c);
-        const double mean = gb_tensor_get(in[3], c), var = gb_tensor_get(in[4], c);
-        const double x = gb_tensor_get(in[0], i);
-        gb_tensor_set(out[0], i, (x - mean) / sqrt(var + n.epsilon) * scale + bias);
+        double mean = gb_tensor_get(in[3], c), var = gb_tensor_get(in[4], c);
+        if (n.training) {
+            const double old_mean = mean, old_var = var;
+            batch_moments(in[0], &n, c, &mean, &var);
+            const double unbias = n.unbiased && count > 1 ? count / (count - 1) : 1;
+            if (node->n_out > 1 && node->out[1])
+                gb_tensor_set(out[1], c, old * old_mean + (1 - old) * mean);
+            if (node->n_out > 2 && node->out[2])
+                gb_tensor_set(out[2], c, old * old_var + (1 - old) * var * unbias);
+        }
+        for (int64_t o = 0; o < n.outer; o++) {
+            for (int64_t i = 0; i < n.inner; i++) {
+                const int64_t at = (o * n.channels + c) * n.inner + i;
+                const double x = gb_tensor_get(in[0], at);
+                gb_tensor_set(out[0], at, (x - mean) / sqrt(var + n.epsilon) * scale + bias);
+            }
+        }
     }
     return 0;
 }

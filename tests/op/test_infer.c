@@ -219,8 +219,12 @@ static void bad_shapes(void **state)
     refused(GB_ERR_ARG, "axis -4", INTS(NODE("ReduceSum", x), "axes", 0, -4));
     UNSUPPORTED("constant", NODE("ReduceSum", x, I64(1)));
     MALFORMED("list of 3", NODE("BatchNormalization", x, F32(3), F32(3), F32(4), F32(3)));
-    UNSUPPORTED("inference", integer(NODE("BatchNormalization", x, F32(3), F32(3), F32(3), F32(3)),
-                                     "training_mode", 1));
+    gb_node *norm = NODE("BatchNormalization", x, F32(3), F32(3), F32(3), F32(3));
+    UNSUPPORTED("one mean and variance", integer(norm, "spatial", 0));
+    norm = NODE("BatchNormalization", x, F32(3), F32(3), F32(3), F32(3));
+    norm->out = (gb_value *[]){norm->out[0], F32(1), F32(1)};
+    norm->n_out = 3;
+    UNSUPPORTED("training mode", norm);
     MALFORMED("list of 3", NODE("InstanceNormalization", x, F32(3), F32(1)));
     MALFORMED("broadcast", NODE("LayerNormalization", x, F32(3)));
     MALFORMED("size is 0", NODE("LRN", x));

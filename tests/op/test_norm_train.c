@@ -1,0 +1,209 @@
+// Normalisations and PRelu in training on the device: outputs, gradients and running statistics as
+// PyTorch computes them (tests/golden/make_norms.py), and statistics of many large numbers.
+#include "support/device.h"
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "engine/session.h"
+#include "op/norm.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BATCH, INSTANCE, LAYER, PRELU };
+
+static const char *const types[] = {"BatchNormalization", "InstanceNormalization",
+                                    "LayerNormalization", "PRelu"};
+
+// A graph of one node whose inputs are all the graph's, as are its outputs.
+static gb_graph *one_node(const char *type, const gb_shape *shape, int n_in, int n_out,
+                          const gb_attr *attr, int n_attr)
+{
+    gb_graph *graph = gb_graph_create();
+    gb_node *node = graph ? gb_graph_node(graph, type, "node", n_in, n_out, n_attr) : NULL;
+    char name[16];
+    assert_non_null(node);
+    graph->opset = node->opset = 17;
+    for (int i = 0; i < n_attr; i++)
+        node->attr[i] = attr[i];
+    for (int i = 0; i < n_in; i++) {
+        snprintf(name, sizeof name, "in%d", i);
+        node->in[i] = gb_graph_value(graph, name);
+        node->in[i]->shape = shape[i];
+        assert_ok(gb_graph_add_input(graph, node->in[i]));
+    }
+    for (int i = 0; i < n_out; i++) {
+        snprintf(name, sizeof name, "out%d", i);
+        node->out[i] = gb_graph_value(graph, name);
+        assert_ok(gb_graph_add_output(graph, node->out[i]));
+    }
+    assert_ok(gb_graph_sort(graph));
+    assert_ok(gb_graph_prune(graph));
+    return graph;
+}
+
+static void compare(const char *what, int number, const float *got, const float *want,
+                    int64_t count, double tolerance)
+{
+    double size = 0;
+    for (int64_t i = 0; i < count; i++)
+        size = fmax(size, fabs((double)want[i]));
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabs((double)got[i] - (double)want[i]) <= tolerance * size))
+            fail_msg("case %d: %s[%d] is %.8g, not %.8g (largest %.3g)", number, what, (int)i,
+                     (double)got[i], (double)want[i], size);
+}
+
+// Returns where the next case begins.
+static const unsigned char *check_case(const unsigned char *at, int number)
+{
+    int32_t head[7];
+    memcpy(head, at, sizeof head);
+    const float *given = (const float *)(at + sizeof head);
+    const int op = head[0], n_in = op == BATCH ? 5 : op == PRELU ? 2 : 3;
+    const int n_out = op == BATCH ? 3 : 1;
+    gb_shape x = {head[1], {head[2], head[3], head[4], head[5]}}, row = {1, {head[6]}};
+    const bool wide = op == LAYER && x.dim[x.rank - 1] != head[6];
+    if (wide)
+        row = (gb_shape){2, {x.dim[2], x.dim[3]}};
+    if (op == PRELU)
+        row = (gb_shape){3, {head[6], 1, 1}};
+    const gb_shape shape[] = {x, row, row, row, row};
+    const gb_attr attr[] = {
+        op == BATCH ? (gb_attr){.name = "training_mode", .kind = GB_ATTR_INT, .i = 1}
+                    : (gb_attr){.name = "axis", .kind = GB_ATTR_INT, .i = wide ? -2 : -1},
+        {.name = "unbiased", .kind = GB_ATTR_INT, .i = 1}};
+    gb_graph *graph = one_node(types[op], shape, n_in, n_out, attr, op == BATCH ? 2 : op == LAYER);
+    gb_session *s;
+    assert_ok(gb_session_create(&s, test_device(), graph, &(gb_session_options){.seed = "out0"}));
+
+    int64_t count = gb_shape_count(&x), few = head[6];
+    const float *dy = given + count, *p = dy + count;
+    assert_ok(gb_session_upload(s, gb_session_input(s, 0), given));
+    assert_ok(gb_session_upload(s, gb_session_seed(s), dy));
+    for (int i = 1; i < n_in; i++, p += few)
+        assert_ok(gb_session_upload(s, gb_session_input(s, (size_t)i), p));
+    assert_ok(gb_session_gradient(s));
+
+    float *got = malloc((size_t)count * sizeof *got);
+    assert_non_null(got);
+    // Numbers around 1000 leave 3e-5 of the deviation in doubt: a float's mean is no better.
+    const double tolerance = fabs((double)given[0]) > 100 ? 1e-4 : 3e-6;
+    assert_ok(gb_session_download(s, gb_session_output(s, 0), got));
+    compare("y", number, got, p, count, tolerance);
+    p += count;
+    assert_ok(gb_session_download(s, gb_session_grad(s, 0), got));
+    compare("dx", number, got, p, count, tolerance);
+    p += count;
+    for (int i = 1; i < (n_in < 3 ? n_in : 3); i++, p += few) {
+        assert_ok(gb_session_download(s, gb_session_grad(s, (size_t)i), got));
+        compare(i == 1 ? "dscale" : "dbias", number, got, p, few, tolerance);
+    }
+    for (int i = 1; i < n_out; i++, p += few) {
+        assert_ok(gb_session_download(s, gb_session_output(s, (size_t)i), got));
+        compare(i == 1 ? "running mean" : "running variance", number, got, p, few, 3e-6);
+    }
+    free(got);
+    gb_session_free(s);
+    gb_graph_free(graph);
+    return (const unsigned char *)p;
+}
+
+static void test_pytorch(void **state)
+{
+    char path[4096];
+    unsigned char *bytes;
+    size_t size;
+    int cases = 0;
+    (void)state;
+    test_device();
+    snprintf(path, sizeof path, "%s/norms.bin", getenv("GIBBON_GOLDEN"));
+    assert_ok(gb_file_read((void **)&bytes, &size, path));
+    const unsigned char *at = bytes;
+    while (at < bytes + size)
+        at = check_case(at, cases++);
+    assert_true(at == bytes + size && cases == 7);
+    free(bytes);
+}
+
+// A million numbers around 1000, and around 0 with one far away: the variance keeps its digits, and
+// a second run its bits.
+static void test_many(void **state)
+{
+    enum { N = 8, CHANNELS = 19, SIDE = 80, COUNT = N * CHANNELS * SIDE * SIDE };
+    const gb_shape x = {4, {N, CHANNELS, SIDE, SIDE}}, list = {1, {CHANNELS}};
+    const gb_shape shape[] = {x, list, list, list, list};
+    const gb_attr attr[] = {{.name = "training_mode", .kind = GB_ATTR_INT, .i = 1},
+                            {.name = "momentum", .kind = GB_ATTR_FLOAT, .f = 0}};
+    float *v = malloc(COUNT * sizeof *v), mean[2][CHANNELS], var[2][CHANNELS];
+    (void)state;
+    gb_device *dev = test_device();
+    assert_non_null(v);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        gb_philox r = gb_philox4x32((gb_philox){{i, 0, 0, 0}}, 1, 2);
+        v[i] = (i / (SIDE * SIDE) % 2 ? 1000 : 0) + 4 * (gb_uniform(r.v[0]) - 0.5f);
+    }
+    v[0] = 3e4f;
+    gb_graph *graph = one_node("BatchNormalization", shape, 5, 3, attr, 2);
+    gb_session *s;
+    assert_ok(gb_session_create(&s, dev, graph, &(gb_session_options){0}));
+    assert_ok(gb_session_upload(s, gb_session_input(s, 0), v));
+    for (int run = 0; run < 2; run++) {
+        assert_ok(gb_session_forward(s));
+        assert_ok(gb_session_download(s, gb_session_output(s, 1), mean[run]));
+        assert_ok(gb_session_download(s, gb_session_output(s, 2), var[run]));
+    }
+    assert_memory_equal(mean[0], mean[1], sizeof mean[0]);
+    assert_memory_equal(var[0], var[1], sizeof var[0]);
+    for (int c = 0; c < CHANNELS; c++) {
+        const double count = N * SIDE * SIDE;
+        double m = 0, q = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            for (int n = 0; n < N; n++) {
+                const float *plane = v + (n * CHANNELS + c) * SIDE * SIDE;
+                for (int i = 0; i < SIDE * SIDE; i++)
+                    *(pass ? &q : &m) += pass ? pow((double)plane[i] - m, 2) : (double)plane[i];
+            }
+            m /= pass ? 1 : count;
+        }
+        if (fabs((double)mean[0][c] - m) > 1e-6 * sqrt(q / count) ||
+            fabs((double)var[0][c] - q / count) > 1e-5 * q / count)
+            fail_msg("channel %d: mean %.8g and variance %.8g, not %.8g and %.8g", c,
+                     (double)mean[0][c], (double)var[0][c], m, q / count);
+    }
+    free(v);
+    gb_session_free(s);
+    gb_graph_free(graph);
+}
+
+// A model's node in inference becomes one in training mode; the model's own attributes stay.
+static void test_switch(void **state)
+{
+    (void)state;
+    const gb_shape x = {2, {2, 3}}, list = {1, {3}}, shape[] = {x, list, list, list, list};
+    const gb_attr attr[] = {{.name = "epsilon", .kind = GB_ATTR_FLOAT, .f = 0.5f},
+                            {.name = "training_mode", .kind = GB_ATTR_INT, .i = 0}};
+    gb_norm_args n;
+    gb_graph *graph = one_node("BatchNormalization", shape, 5, 1, attr, 2);
+    gb_node *node = graph->node[0];
+    const gb_attr *before = node->attr;
+    gb_value *y = node->out[0];
+    assert_ok(gb_batch_norm_train(node));
+    assert_ok(gb_norm_read(node, &n));
+    assert_true(n.training && n.unbiased && n.epsilon == 0.5f);
+    assert_true(node->n_attr == 3 && node->n_out == 3 && node->out[0] == y);
+    assert_true(gb_shape_equal(&node->out[1]->shape, &list));
+    assert_true(before[1].i == 0);
+    gb_graph_free(graph);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pytorch),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_switch),
+    };
+    return cmocka_run_group_tests(tests, test_device_open, test_device_close);
+}
