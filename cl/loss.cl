@@ -1,5 +1,6 @@
 // Losses of logits with labels and their gradients; a row is an image. The numbers are those of
 // gb_loss (src/op/loss.h).
+// KIND is one of these: a compiler that would see them all takes five times as long.
 enum { NONE, CE, MARGIN, DLR, PAIR, KL, TRADES };
 
 #define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
@@ -105,7 +106,7 @@ static float row_depth(global const float *z, int stride, int count, float most,
 // z and dz: a stride from row to row, one from class to class. targets: (count, classes), dense.
 // half_count: TRADES' x and x' are that many rows apart.
 kernel void loss(int count, int per, global const float *z, int z0, int pitch, int step,
-                 int classes, int kind, global const int *labels, global const int *seconds,
+                 int classes, global const int *labels, global const int *seconds,
                  global const float *targets, int half_count, float smoothing,
                  global float *losses)
 {
@@ -114,16 +115,16 @@ kernel void loss(int count, int per, global const float *z, int z0, int pitch, i
     FOR_ROWS (r, count, per) {
         global const float *zr = z + z0 + r * pitch;
         float value;
-        if (kind == KL || (kind == TRADES && r >= half_count)) {
+        if (KIND == KL || (KIND == TRADES && r >= half_count)) {
             logits b = row_softmax(zr, step, classes, scratch, places);
-            logits a = kind == KL
+            logits a = KIND == KL
                            ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
                            : row_softmax(zr - half_count * pitch, step, classes, scratch, places);
             value = row_divergence(&a, &b, classes, scratch);
         } else {
             int y = labels[r], first = row_argmax(zr, step, classes, -1, -1, scratch, places);
             float zy = zr[y * step], most = zr[first * step];
-            if (kind == CE || kind == TRADES) {
+            if (KIND == CE || KIND == TRADES) {
                 // The logarithm near 1 keeps its digits where the label is all but certain.
                 float others = row_powers(zr, step, classes, most, y, scratch);
                 float log_sum = log(others + exp(zy - most));
@@ -132,11 +133,11 @@ kernel void loss(int count, int per, global const float *z, int z0, int pitch, i
                     float depth = row_depth(zr, step, classes, most, scratch);
                     value = (1.0f - smoothing) * value + smoothing * (log_sum + depth);
                 }
-            } else if (kind == PAIR) {
+            } else if (KIND == PAIR) {
                 value = zr[seconds[r] * step] - zy + 0.0f * most; // NaN wherever it is
             } else {
                 value = zr[row_argmax(zr, step, classes, y, -1, scratch, places) * step] - zy;
-                if (kind == DLR) {
+                if (KIND == DLR) {
                     int second = row_argmax(zr, step, classes, first, -1, scratch, places);
                     int third = row_argmax(zr, step, classes, first, second, scratch, places);
                     value /= most - zr[third * step] + 1e-12f;
@@ -149,7 +150,7 @@ kernel void loss(int count, int per, global const float *z, int z0, int pitch, i
 }
 
 kernel void loss_grad(int count, int per, global const float *z, int z0, int pitch, int step,
-                      int classes, int kind, global const int *labels, global const int *seconds,
+                      int classes, global const int *labels, global const int *seconds,
                       global const float *targets, int half_count, float smoothing,
                       global const float *weights, global float *dz, int dz0, int dz_pitch,
                       int dz_step, int add)
@@ -159,7 +160,7 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
     FOR_ROWS (r, count, per) {
         global const float *zr = z + z0 + r * pitch;
         global float *dzr = dz + dz0 + r * dz_pitch;
-        bool labelled = kind != KL && (kind != TRADES || r < half_count), power = false;
+        bool labelled = KIND != KL && (KIND != TRADES || r < half_count), power = false;
         int y = -1, first = -1, other = -1, third = -1;
         float most = 0.0f, rate = 1.0f, bend = 0.0f, at_y = -1.0f, spread = 0.0f;
         float weight = weights ? weights[r] : 1.0f, weight_p = 0.0f, divergence = 0.0f;
@@ -169,17 +170,17 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
             first = row_argmax(zr, step, classes, -1, -1, scratch, places);
             float zy = zr[y * step];
             most = zr[first * step];
-            power = kind == CE || kind == TRADES;
+            power = KIND == CE || KIND == TRADES;
             if (power) {
                 float others = row_powers(zr, step, classes, most, y, scratch);
                 rate = 1.0f / (others + exp(zy - most));
                 spread = smoothing / classes;
                 at_y = smoothing - others * rate;
             } else {
-                other = kind == PAIR ? seconds[r]
+                other = KIND == PAIR ? seconds[r]
                                      : row_argmax(zr, step, classes, y, -1, scratch, places);
             }
-            if (kind == DLR) {
+            if (KIND == DLR) {
                 int second = row_argmax(zr, step, classes, first, -1, scratch, places);
                 third = row_argmax(zr, step, classes, first, second, scratch, places);
                 rate = 1.0f / (most - zr[third * step] + 1e-12f);
@@ -187,11 +188,11 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
                 at_y = -rate;
             }
         }
-        if (kind == KL || kind == TRADES) { // a and b, of KL(softmax(a) || softmax(b))
+        if (KIND == KL || KIND == TRADES) { // a and b, of KL(softmax(a) || softmax(b))
             int other_half = labelled ? half_count * pitch : -half_count * pitch;
             logits mine = row_softmax(zr, step, classes, scratch, places);
             logits theirs =
-                kind == KL ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
+                KIND == KL ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
                            : row_softmax(zr + other_half, step, classes, scratch, places);
             a = labelled ? mine : theirs;
             b = labelled ? theirs : mine;
@@ -210,7 +211,7 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
             g = PICK(at == y, at_y, g) - spread;
             g -= PICK(at == first, bend, 0.0f);
             g += PICK(at == third, bend, 0.0f);
-            if (kind == KL || kind == TRADES) {
+            if (KIND == KL || KIND == TRADES) {
                 vf log_p = log_probability(&a, k, n), log_q = log_probability(&b, k, n);
                 vf p = exp(log_p), u = log_p - log_q;
                 if (labelled)

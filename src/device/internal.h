@@ -77,7 +77,9 @@ void gb_gemm_free(gb_gemm *gemm);
 int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options);
 void gb_programs_free(gb_device *dev);
 
-// source.c: malloc'ed text of common.cl and NAME.cl together.
+// source.c: malloc'ed text of common.cl and NAME.cl together. The name is gb_program_group's: what
+// program NAME is built as part of, itself if alone.
+const char *gb_program_group(const char *name, const char *options);
 int gb_program_source(char **out, gb_device *dev, const char *name);
 
 typedef struct gb_embedded { // the table made by tools/embed; ends with a NULL name

@@ -88,6 +88,7 @@ int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char
     cl_int code;
     if (!options)
         options = "";
+    name = gb_program_group(name, options);
     for (p = dev->programs; p; p = p->next) {
         if (!strcmp(p->name, name) && !strcmp(p->options, options)) {
             *out = p->program;

@@ -30,11 +30,10 @@ static void launch(gb_emit *e, const gb_loss_spec *loss, gb_value *logits, const
                                 "half", (long long)shape->dim[0]));
         return;
     }
-    gb_emit_launch(e, "loss", kernel, "%s", "");
+    gb_emit_launch(e, "loss", kernel, "-DKIND=%d", loss->kind);
     gb_put_row_split(e, shape->dim[0], shape->dim[1], 4);
     put_matrix(e, &logits->view);
     gb_put_i32(e, shape->dim[1]);
-    gb_put_i32(e, loss->kind);
     gb_put_store(e, loss->labels);
     gb_put_store(e, loss->seconds);
     gb_put_store(e, loss->targets);

@@ -150,6 +150,22 @@ static void test_kernel(void **state)
     gb_buf_free(y);
 }
 
+// Small programs are built as one, under their own names.
+static void test_small_programs(void **state)
+{
+    gb_device *dev = test_device();
+    gb_kernel *copy, *act, *bad = NULL;
+    (void)state;
+    assert_ok(gb_kernel_create(&copy, dev, "copy", "fill", ""));
+    double seconds = gb_device_compile_seconds(dev);
+    assert_ok(gb_kernel_create(&act, dev, "mask", "act", NULL));
+    assert_true(gb_device_compile_seconds(dev) == seconds);
+    assert_true(gb_kernel_create(&bad, dev, "copy", "no_such_kernel", "") < 0);
+    assert_non_null(strstr(gb_last_error(), "copy.no_such_kernel"));
+    gb_kernel_free(copy);
+    gb_kernel_free(act);
+}
+
 static void test_local_memory_and_null(void **state)
 {
     gb_device *dev = test_device();
@@ -539,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_buffers),
         cmocka_unit_test(test_empty_buffer),
         cmocka_unit_test(test_kernel),
+        cmocka_unit_test(test_small_programs),
         cmocka_unit_test(test_local_memory_and_null),
         cmocka_unit_test(test_program_errors),
         cmocka_unit_test(test_profile),
