@@ -2,8 +2,6 @@
 #include "attack_batch.h"
 
 #include "attack/quantize.h"
-#include "report/panel.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +29,10 @@ int attack_prepare(attack_task *t)
 void attack_finish(attack_task *t)
 {
     pictures_close(&t->p);
+    for (size_t i = 0; i < t->n_shown; i++) {
+        gb_image_finish(&t->shown[i].before);
+        gb_image_finish(&t->shown[i].after);
+    }
     gb_attack_free(t->attack);
     gb_device_close(t->dev);
     gb_arena_finish(&t->arena);
@@ -179,33 +181,72 @@ fail:
 
 static const char *caption(attack_task *t, const gb_verdict *v)
 {
-    return v->name ? gb_arena_printf(&t->arena, "%s %.1f %%", v->name, 100 * v->probability)
-                   : gb_arena_printf(&t->arena, "class %d %.1f %%", v->index, 100 * v->probability);
+    return v->name
+               ? gb_arena_printf(&t->arena, "%s\n%.1f %%", v->name, 100 * v->probability)
+               : gb_arena_printf(&t->arena, "class %d\n%.1f %%", v->index, 100 * v->probability);
 }
 
-// The panel beside the result: STEM_panel.png.
+// The panel beside the result: STEM_panel.png. What it shows is kept for the sheet.
 static int draw(attack_task *t, size_t r)
 {
     gb_report_image *image = t->image[r];
-    gb_image before = {0}, after = {0}, drawn = {0};
+    attack_shown *shown = &t->shown[t->n_shown < ATTACK_SHEET ? t->n_shown : ATTACK_SHEET];
+    gb_image drawn = {0};
     int err = 0;
     size_t stem = strlen(image->output) - strlen("adversarial.png");
     char *path = gb_arena_printf(&t->arena, "%.*spanel.png", (int)stem, image->output);
-    gb_panel panel = {.before = &before, .after = &after,
+    gb_panel panel = {.before = &shown->before, .after = &shown->after,
                       .before_text = caption(t, &image->clean),
-                      .after_text = caption(t, &image->adversarial)};
+                      .after_text = caption(t, &image->adversarial), .fooled = image->success};
     if (!path || !panel.before_text || !panel.after_text)
         return GB_ERR_NOMEM;
-    GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
+    GB_TRY(gb_image_from_chw(&shown->before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
                              t->p.width));
-    GB_TRY(gb_image_from_chw(&after, t->attacked + r * t->p.pixels, t->p.channels, t->p.height,
-                             t->p.width));
+    GB_TRY(gb_image_from_chw(&shown->after, t->attacked + r * t->p.pixels, t->p.channels,
+                             t->p.height, t->p.width));
     GB_TRY(gb_panel_draw(&drawn, &panel));
     GB_TRY(gb_image_write_png(path, &drawn));
     image->picture = path;
+    if (t->n_shown < ATTACK_SHEET)
+        t->panel[t->n_shown++] = panel;
 fail:
-    gb_image_finish(&before);
-    gb_image_finish(&after);
+    gb_image_finish(&drawn);
+    if (!image->picture || shown == &t->shown[ATTACK_SHEET]) {
+        gb_image_finish(&shown->before);
+        gb_image_finish(&shown->after);
+    }
+    return err;
+}
+
+// The first pictures on one sheet, DIR/sheet.png, where there are several.
+static int draw_sheet(attack_task *t)
+{
+    gb_image drawn = {0};
+    gb_report_summary summary;
+    char eps[64] = "";
+    const gb_attack_config *config = gb_attack_get_config(t->attack);
+    const gb_setting *setting;
+    const gb_method *method;
+    const char *slash = strrchr(t->report.model, '/');
+    int err = 0;
+    if (t->n_shown < 2)
+        return 0;
+    GB_TRY(gb_method_find(&method, config->method));
+    GB_TRY(gb_attack_setting(&setting, method, "eps"));
+    gb_setting_text(eps, sizeof eps, config, setting);
+    gb_report_summarize(&summary, &t->report);
+    const char *path = gb_arena_printf(&t->arena, "%s/sheet.png", t->cli->output);
+    const char *title = gb_arena_printf(
+        &t->arena, "%s, %s, %s ball of %s: %zu of %zu fooled%s",
+        slash ? slash + 1 : t->report.model, config->method,
+        config->norm == GB_NORM_LINF ? "Linf" : "L2", eps, summary.success, summary.images,
+        t->n_shown < summary.images - summary.failed ? "; the first of them" : "");
+    if (!path || !title)
+        return GB_ERR_NOMEM;
+    GB_TRY(gb_sheet_draw(&drawn, t->panel, t->n_shown, title));
+    GB_TRY(gb_image_write_png(path, &drawn));
+    t->report.sheet = path;
+fail:
     gb_image_finish(&drawn);
     return err;
 }
@@ -311,6 +352,7 @@ int attack_pictures(attack_task *t)
             finished++;
         }
     }
+    GB_TRY(draw_sheet(t));
     if (stopped)
         err = gb_fail(GB_ERR_CANCELLED, "interrupted; %zu of %zu pictures are finished and kept",
                       finished, count);

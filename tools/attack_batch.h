@@ -5,9 +5,16 @@
 #include "pictures.h"
 
 #include "attack/attack.h"
+#include "report/panel.h"
 #include "report/report.h"
 
 typedef enum label_source { LABEL_PREDICTED, LABEL_GIVEN, LABEL_FILE, LABEL_FOLDER } label_source;
+
+enum { ATTACK_SHEET = 40 }; // the most pictures on one sheet
+
+typedef struct attack_shown {
+    gb_image before, after;
+} attack_shown;
 
 typedef struct attack_task {
     cli *cli;
@@ -26,7 +33,11 @@ typedef struct attack_task {
     const char **name;       // [batch]: for messages
     gb_attack_result *result;
     gb_report_image **image; // [batch]: its entry in the report
-    gb_arena arena;          // texts of the report
+    // What the sheet will show; one place more for a panel that is not on it.
+    attack_shown shown[ATTACK_SHEET + 1];
+    gb_panel panel[ATTACK_SHEET];
+    size_t n_shown;
+    gb_arena arena; // texts of the report
 } attack_task;
 
 // Makes room; the attack is ready, the list read.

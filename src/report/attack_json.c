@@ -204,6 +204,7 @@ int gb_report_json(json_t **out, const gb_report *report)
         }
     }
     put(&o, "images", images);
+    put_text(&o, "sheet", report->sheet);
     put(&o, "summary", summary_json(report));
     if (!o)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a report on %zu images", report->n);

@@ -99,6 +99,8 @@ void gb_report_summary_text(FILE *out, const gb_report *report)
     if (s.success)
         fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
                 255 * s.mean_linf, s.mean_l2);
+    if (report->sheet)
+        fprintf(out, "all of them in %s\n", report->sheet);
     if (s.zero_gradient)
         fprintf(out,
                 "%zu images had steps with a gradient of zero: the model may mask its gradients\n",

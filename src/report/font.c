@@ -1,9 +1,7 @@
-// A small fixed-width font: the printable characters of ASCII, 5x9 dots in cells of 6x11.
-#include "report/draw.h"
+// A small font: the printable characters of ASCII in up to 5x9 dots.
+#include "report/font.h"
 
-#include <string.h>
-
-enum { FIRST = 32, LAST = 126, WIDTH = 5, HEIGHT = 9 };
+enum { FIRST = 32, LAST = 126, WIDTH = 5, HEIGHT = GB_GLYPH_HEIGHT };
 
 // A byte per row, top first; the leftmost dot is bit 4. The baseline is below row 6.
 static const uint8_t dots[LAST - FIRST + 1][HEIGHT] = {
@@ -104,74 +102,27 @@ static const uint8_t dots[LAST - FIRST + 1][HEIGHT] = {
     {0x00, 0x00, 0x08, 0x15, 0x02, 0x00, 0x00, 0x00, 0x00}, // ~
 };
 
-void gb_draw_rect(gb_image *image, int x, int y, int width, int height, uint32_t rgb)
-{
-    for (int row = y < 0 ? 0 : y; row < y + height && row < image->height; row++) {
-        for (int col = x < 0 ? 0 : x; col < x + width && col < image->width; col++) {
-            uint8_t *p = image->data + ((size_t)row * (size_t)image->width + (size_t)col) * 3;
-            p[0] = (uint8_t)(rgb >> 16);
-            p[1] = (uint8_t)(rgb >> 8);
-            p[2] = (uint8_t)rgb;
-        }
-    }
-}
-
-static void draw_char(gb_image *image, int x, int y, int scale, char c, uint32_t rgb)
+gb_glyph gb_font_glyph(char c)
 {
     const uint8_t *rows = dots[c < FIRST || c > LAST ? '?' - FIRST : c - FIRST];
-    for (int row = 0; row < HEIGHT; row++) {
-        for (int col = 0; col < WIDTH; col++) {
-            if (rows[row] >> (WIDTH - 1 - col) & 1)
-                gb_draw_rect(image, x + col * scale, y + row * scale, scale, scale, rgb);
-        }
-    }
+    gb_glyph glyph = {.rows = rows, .width = c == ' ' ? 3 : WIDTH};
+    unsigned ink = 0;
+    for (int row = 0; row < HEIGHT; row++)
+        ink |= rows[row];
+    // Digits keep their width, so that columns of numbers stand still.
+    if (!ink || (c >= '0' && c <= '9'))
+        return glyph;
+    while (!(ink >> (WIDTH - 1 - glyph.left) & 1))
+        glyph.left++;
+    while (!(ink >> (WIDTH - glyph.width) & 1))
+        glyph.width--;
+    glyph.width -= glyph.left;
+    return glyph;
 }
 
-// UTF-8 to one char a character, '?' where the font has none; stops at '\n'. Returns the length.
-static size_t plain(char *out, size_t size, const char *text)
+bool gb_glyph_dot(const gb_glyph *glyph, int row, int col)
 {
-    size_t n = 0;
-    for (; *text && *text != '\n' && n + 1 < size; text++) {
-        unsigned char c = (unsigned char)*text;
-        if ((c & 0xc0) != 0x80) // not the rest of a character
-            out[n++] = c < FIRST || c > LAST ? '?' : (char)c;
-    }
-    out[n] = 0;
-    return n;
-}
-
-static void draw_line(gb_image *image, int x, int y, int scale, int width, const char *text,
-                      uint32_t rgb)
-{
-    char line[512];
-    size_t room = (size_t)(width / (GB_FONT_WIDTH * scale)), n = plain(line, sizeof line, text);
-    if (n > room) {
-        n = room;
-        for (size_t i = n; i > 0 && i + 2 > n; i--)
-            line[i - 1] = '.';
-    }
-    for (size_t i = 0; i < n; i++)
-        draw_char(image, x + (int)i * GB_FONT_WIDTH * scale, y + scale, scale, line[i], rgb);
-}
-
-void gb_draw_text(gb_image *image, int x, int y, int scale, int width, const char *text,
-                  uint32_t rgb)
-{
-    while (text) {
-        draw_line(image, x, y, scale, width, text, rgb);
-        y += GB_FONT_HEIGHT * scale;
-        text = strchr(text, '\n');
-        text = text ? text + 1 : NULL;
-    }
-}
-
-int gb_text_lines(const char *text)
-{
-    int lines = 0;
-    while (text) {
-        lines++;
-        text = strchr(text, '\n');
-        text = text ? text + 1 : NULL;
-    }
-    return lines;
+    if (row < 0 || row >= HEIGHT || col < 0 || col >= glyph->width)
+        return false;
+    return glyph->rows[row] >> (WIDTH - 1 - glyph->left - col) & 1;
 }

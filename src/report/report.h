@@ -36,6 +36,7 @@ typedef struct gb_report {
     const char *model, *preprocess; // path; preset's name or file
     int64_t batch;
     const gb_attack_config *config; // resolved
+    const char *sheet;              // contact sheet written, NULL: none
     const gb_report_image *image;
     size_t n;
     double seconds; // of the whole run

@@ -120,6 +120,17 @@ def test_bad_pictures():
     gibbon("classify", FASHION, nothing, *FASHION_ARGS, code=2, says="nothing: no .*picture")
 
 
+def test_sheet():
+    out = harness.folder("sheet")
+    report = attack("--json", out=out, pictures=(BOOT, BAG, TROUSER)).json()
+    assert report["sheet"] == str(out / "sheet.png"), report
+    width, height, channels, _ = files.read_png(report["sheet"])
+    assert channels == 3 and width > 3 * 112 and height > 3 * 112
+    assert "all of them in " in attack(out=out, pictures=(BOOT, BAG)).out
+    alone = attack("--json", out=harness.folder("alone")).json()
+    assert alone["sheet"] is None and not (harness.TEMP / "alone" / "sheet.png").exists()
+
+
 def test_one_bad_picture_among_good_ones():
     here = harness.folder("among")
     (here / "bad.png").write_bytes(b"")

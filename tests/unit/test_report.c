@@ -28,7 +28,7 @@ static const gb_report_image pictures[3] = {
 };
 static gb_report report = {.device = &device, .model = "m.onnx", .preprocess = "imagenet",
                            .batch = 2, .config = &config, .image = pictures, .n = 3,
-                           .seconds = 1.5};
+                           .seconds = 1.5, .sheet = "out/sheet.png"};
 
 static int setup(void **state)
 {
@@ -91,6 +91,7 @@ static void test_json(void **state)
         {"images.1.zero_gradients", "7"},
         {"images.2.error", "\"in/none.jpg: No such file or directory\""},
         {"images.2.success", "false"},
+        {"sheet", "\"out/sheet.png\""},
         {"summary.images", "3"},
         {"summary.failed", "1"},
         {"summary.labelled", "1"},
@@ -140,7 +141,7 @@ static void test_text(void **state)
         "3 iterations, 0.25 s", "out/panda.png", "from the model's own prediction",
         "lost in rounding to 8 bits", "zero everywhere in 7", "No such file",
         "1 of 3 images fooled the model as saved (2 before rounding", "1 failed",
-        "1 of 1 were classified correctly",
+        "1 of 1 were classified correctly", "all of them in out/sheet.png",
     };
     for (size_t i = 0; i < GB_COUNT(want); i++) {
         if (!strstr(text, want[i]))
@@ -174,20 +175,20 @@ static void test_panel(void **state)
         assert_ok(gb_panel_draw(&out, &panel));
         int scale = 8; // 30 -> 240 high
         assert_int_equal(3, out.channels);
-        assert_int_equal(3 * 32 * scale + 4 * 8, out.width);
-        assert_true(out.height >= 30 * scale + 2 * GB_FONT_HEIGHT);
-        const uint8_t *before = at(&out, 8, 8), *after = at(&out, 8 + 2 * (32 * scale + 8), 8);
-        const uint8_t *change = at(&out, 8 + 32 * scale + 8, 8);
+        assert_int_equal(3 * 32 * scale + 4 * 12, out.width);
+        assert_true(out.height >= 30 * scale + 2 * 16);
+        const uint8_t *before = at(&out, 12, 12), *after = at(&out, 12 + 2 * (32 * scale + 12), 12);
+        const uint8_t *change = at(&out, 12 + 32 * scale + 12, 12);
         assert_true(before[0] == 100 && before[1] == 100 && before[2] == 100);
         assert_true(after[0] == 106 && after[1] == (channels == 1 ? 106 : 100));
         assert_true(change[0] == 128 + 6 * 20 && change[1] == (channels == 1 ? 248 : 128));
-        change = at(&out, 8 + 32 * scale + 8 + scale, 8);
+        change = at(&out, 12 + 32 * scale + 12 + scale, 12);
         assert_true(change[0] == 128 && change[2] == 128);
         assert_int_equal(255, at(&out, 0, 0)[0]);
         gb_image_finish(&out);
 
         b.data[0] = 100; // no perturbation, no division by it; no captions either
-        panel = (gb_panel){.before = &a, .after = &b, .title = "title"};
+        panel = (gb_panel){.before = &a, .after = &b};
         assert_ok(gb_panel_draw(&out, &panel));
         gb_image_finish(&out);
         gb_image_finish(&b);
@@ -206,72 +207,146 @@ static int ink(const gb_image *image)
     return dark;
 }
 
+static void write_text(gb_image *image, int width, int size, const char *text)
+{
+    gb_draw_text(image, 2, 2, width, size, GB_LEFT, text, 0);
+}
+
 static void test_font(void **state)
 {
     (void)state;
-    // Every printable character but the space leaves ink; no two leave the same.
-    gb_image all[95];
-    for (int c = 32; c < 127; c++) {
-        all[c - 32] = picture(GB_FONT_WIDTH, GB_FONT_HEIGHT, 3, 255);
-        gb_draw_text(&all[c - 32], 0, 0, 1, 1000, (char[]){(char)c, 0}, 0);
-        assert_true((ink(&all[c - 32]) > 0) == (c > 32));
-        for (int d = 32; d < c; d++)
-            assert_memory_not_equal(all[d - 32].data, all[c - 32].data,
-                                    3 * GB_FONT_WIDTH * GB_FONT_HEIGHT);
+    // At every size each printable character but the space leaves ink; no two leave the same.
+    for (int size = 11; size <= 33; size += 11) {
+        gb_image all[95];
+        for (int c = 32; c < 127; c++) {
+            all[c - 32] = picture(40, 40, 3, 255);
+            write_text(&all[c - 32], 100, size, (char[]){(char)c, 0});
+            assert_true((ink(&all[c - 32]) > 0) == (c > 32));
+            for (int d = 32; d < c; d++)
+                assert_memory_not_equal(all[d - 32].data, all[c - 32].data, 3 * 40 * 40);
+        }
+        for (int c = 0; c < 95; c++)
+            gb_image_finish(&all[c]);
     }
-    for (int c = 0; c < 95; c++)
-        gb_image_finish(&all[c]);
 
     // Text is cut at its width and clipped at the picture's edges.
     gb_image a = picture(60, 40, 3, 255), b = picture(60, 40, 3, 255);
-    gb_draw_text(&a, 0, 0, 1, 30, "abcdefghijkl", 0);
-    gb_draw_text(&b, 0, 0, 1, 30, "abc..", 0);
+    write_text(&a, gb_text_width("abc..", 11), 11, "abcdefghijkl");
+    write_text(&b, 100, 11, "abc..");
     assert_memory_equal(b.data, a.data, 60 * 40 * 3);
-    gb_draw_text(&a, -7, -5, 3, 1000, "clipped\non all sides\n\nof the picture", 0);
-    gb_draw_text(&a, 55, 35, 4, 1000, "\xc3\xa4\xe2\x82\xac", 0);
-    gb_draw_text(&a, 0, 0, 1, 0, "no room", 0);
-    gb_draw_text(&a, 0, 0, 1, 30, NULL, 0);
+    gb_draw_text(&a, -7, -5, 1000, 33, GB_LEFT, "clipped\non all sides\n\nof the picture", 0);
+    gb_draw_text(&a, 55, 35, 1000, 44, GB_LEFT, "\xc3\xa4\xe2\x82\xac", 0);
+    gb_draw_text(&a, 0, 0, 0, 11, GB_LEFT, "no room", 0);
+    gb_draw_text(&a, 0, 0, 30, 11, GB_LEFT, NULL, 0);
     gb_image_finish(&a);
     gb_image_finish(&b);
-    a = picture(18, 11, 3, 255), b = picture(18, 11, 3, 255);
-    gb_draw_text(&a, 0, 0, 1, 18, "\xc3\xa4\xe2\x82\xacx", 0); // two characters that it lacks
-    gb_draw_text(&b, 0, 0, 1, 18, "??x", 0);
-    assert_memory_equal(b.data, a.data, 18 * 11 * 3);
+    a = picture(30, 11, 3, 255), b = picture(30, 11, 3, 255);
+    write_text(&a, 30, 11, "\xc3\xa4\xe2\x82\xacx"); // two characters that it lacks
+    write_text(&b, 30, 11, "??x");
+    assert_memory_equal(b.data, a.data, 30 * 11 * 3);
     gb_image_finish(&a);
     gb_image_finish(&b);
     assert_int_equal(0, gb_text_lines(NULL));
     assert_int_equal(3, gb_text_lines("a\n\nb"));
+    // Digits stand below one another; other characters take the room they need.
+    assert_int_equal(gb_text_width("88", 22), gb_text_width("11", 22));
+    assert_true(gb_text_width("ii", 22) < gb_text_width("mm", 22));
+}
+
+// The columns of ink, first and last.
+static void extent(const gb_image *image, int *first, int *last)
+{
+    *first = image->width, *last = -1;
+    for (int i = 0; i < image->width * image->height; i++) {
+        if (image->data[3 * i] >= 128)
+            continue;
+        *first = i % image->width < *first ? i % image->width : *first;
+        *last = i % image->width > *last ? i % image->width : *last;
+    }
+}
+
+static void test_alignment(void **state)
+{
+    int first, last;
+    (void)state;
+    for (gb_anchor anchor = GB_LEFT; anchor <= GB_RIGHT; anchor++) {
+        gb_image image = picture(100, 20, 3, 255);
+        gb_draw_text(&image, 10, 0, 80, 16, anchor, "HHH", 0);
+        extent(&image, &first, &last);
+        assert_true(anchor == GB_LEFT    ? first >= 9 && first <= 11 && last < 50
+                    : anchor == GB_RIGHT ? last >= 88 && last <= 90 && first > 50
+                                         : abs(first + last - 99) <= 2);
+        gb_image_finish(&image);
+    }
+}
+
+static void test_shapes(void **state)
+{
+    gb_image image = picture(20, 20, 3, 255), small = picture(2, 2, 1, 40);
+    (void)state;
+    gb_draw_line(&image, 2, 10, 17, 10, 1, 0x0000ff);
+    assert_int_equal(0, at(&image, 8, 10)[0]);
+    assert_int_equal(255, at(&image, 8, 10)[2]);
+    assert_int_equal(255, at(&image, 8, 12)[0]);
+    gb_draw_line(&image, -50, -50, 80, 80, 3, 0); // clipped; ink does not add up
+    assert_int_equal(0, at(&image, 5, 5)[1]);
+    gb_draw_image(&image, 17, 17, 2, &small); // the last pixel is outside
+    assert_true(at(&image, 19, 19)[0] == 40 && at(&image, 17, 17)[1] == 40);
+    assert_int_equal(0, at(&image, 16, 16)[1]);
+    gb_image_finish(&image);
+    gb_image_finish(&small);
+}
+
+// Where a sheet's row has its first picture, at the middle of it.
+static const uint8_t *cell(const gb_image *out, int column, int y)
+{
+    return at(out, 12 + gb_text_width("adversarial", 16) + 12 + column * 124 + 56, y);
 }
 
 static void test_sheet(void **state)
 {
-    gb_image a = picture(5, 4, 3, 10), b = picture(3, 6, 3, 20), grey = picture(2, 2, 1, 0);
-    gb_image out = {0};
+    enum { N = 23 };
+    gb_image a = picture(28, 28, 1, 10), b = picture(28, 28, 1, 14);
+    gb_image large = picture(600, 300, 3, 7), out = {0};
+    gb_panel panel[N];
     (void)state;
-    assert_ok(gb_sheet_draw(&out, (const gb_image *[]){&a, &b, &b}, 3, 2));
-    assert_int_equal(8, out.width);
-    assert_int_equal(12, out.height);
-    assert_int_equal(10, at(&out, 4, 3)[0]);
-    assert_int_equal(255, at(&out, 4, 4)[0]);
-    assert_int_equal(20, at(&out, 5, 5)[0]);
-    assert_int_equal(20, at(&out, 2, 11)[0]);
-    assert_int_equal(255, at(&out, 3, 6)[0]);
+    for (int i = 0; i < N; i++)
+        panel[i] = (gb_panel){.before = &a, .after = &b, .before_text = "dress\n90 %",
+                              .after_text = "shirt\n80 %", .fooled = i % 2};
+    assert_ok(gb_sheet_draw(&out, panel, 2, NULL));
+    assert_int_equal(10, cell(&out, 1, 12 + 56)[0]); // 28 becomes 112
+    assert_int_equal(128 + 4 * 20, cell(&out, 0, 12 + 112 + 6 + 2 * 16 + 12 + 56)[0]);
+    assert_int_equal(14, cell(&out, 1, 12 + 2 * 112 + 6 + 2 * 16 + 2 * 12 + 56)[0]);
+    const int width = out.width, height = out.height;
     gb_image_finish(&out);
-    assert_ok(gb_sheet_draw(&out, (const gb_image *[]){&a}, 1, 0));
-    assert_int_equal(5, out.width);
+    assert_ok(gb_sheet_draw(&out, panel, 2, "A title"));
+    assert_true(out.width == width && out.height > height);
     gb_image_finish(&out);
-    assert_err(GB_ERR_ARG, gb_sheet_draw(&out, NULL, 0, 2));
-    assert_err(GB_ERR_ARG, gb_sheet_draw(&out, (const gb_image *[]){&grey}, 1, 2));
+    assert_ok(gb_sheet_draw(&out, panel, N, NULL)); // 9 across: three bands of 8, 8 and 7
+    assert_int_equal(width + 6 * 124, out.width);
+    assert_int_equal(12 + 3 * (height - 12), out.height);
+    assert_int_equal(10, cell(&out, 6, 12 + 2 * (height - 12) + 56)[0]);
+    assert_int_equal(255, cell(&out, 7, 12 + 2 * (height - 12) + 56)[0]);
+    gb_image_finish(&out);
+    panel[0] = panel[1] = (gb_panel){.before = &large, .after = &large};
+    assert_ok(gb_sheet_draw(&out, panel, 2, NULL)); // shown 256 wide
+    assert_true(out.width < 256 * 2 + 200 && out.height < 128 * 3 + 150);
+    assert_int_equal(7, at(&out, 200, 60)[0]);
+    gb_image_finish(&out);
+    assert_err(GB_ERR_ARG, gb_sheet_draw(&out, panel, 0, NULL));
+    panel[1].before = panel[1].after = &a; // of another size
+    assert_err(GB_ERR_ARG, gb_sheet_draw(&out, panel, 2, NULL));
     gb_image_finish(&a);
     gb_image_finish(&b);
-    gb_image_finish(&grey);
+    gb_image_finish(&large);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),  cmocka_unit_test(test_text),  cmocka_unit_test(test_panel),
-        cmocka_unit_test(test_font),  cmocka_unit_test(test_sheet),
+        cmocka_unit_test(test_font),  cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_sheet),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
