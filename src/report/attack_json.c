@@ -110,7 +110,7 @@ static json_t *param_json(const gb_attack_config *config, const gb_setting *para
 }
 
 // The method's own parameters by their names with '_' for '-'.
-static json_t *attack_json(const gb_attack_config *config)
+json_t *gb_report_attack_json(const gb_attack_config *config)
 {
     const gb_method *method;
     const gb_setting *param;
@@ -196,7 +196,7 @@ int gb_report_json(json_t **out, const gb_report *report)
     json_t *o = json_object(), *images = json_array();
     put(&o, "device", gb_report_device_json(report->device));
     put(&o, "model", model_json(report));
-    put(&o, "attack", attack_json(report->config));
+    put(&o, "attack", gb_report_attack_json(report->config));
     for (size_t i = 0; i < report->n && images; i++) {
         if (json_array_append_new(images, image_json(report, &report->image[i])) < 0) {
             json_decref(images);

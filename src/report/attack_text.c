@@ -3,17 +3,12 @@
 
 #include <string.h>
 
-void gb_report_head_text(FILE *out, const gb_report *report)
+void gb_report_attack_text(FILE *out, const gb_attack_config *config)
 {
-    const gb_attack_config *config = report->config;
     const gb_method *method;
     const gb_setting *param;
     char value[64];
-    fprintf(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
-    fprintf(out, "model    %s", report->model);
-    if (report->preprocess)
-        fprintf(out, ", preprocessing %s", report->preprocess);
-    fprintf(out, "\nattack   %s%s", config->method, config->targeted ? ", targeted" : "");
+    fprintf(out, "attack   %s%s", config->method, config->targeted ? ", targeted" : "");
     if (gb_method_find(&method, config->method) == 0) {
         for (const char *const *name = method->params; *name; name++) {
             if (gb_attack_setting(&param, method, *name) == 0)
@@ -21,6 +16,16 @@ void gb_report_head_text(FILE *out, const gb_report *report)
         }
     }
     fprintf(out, ", seed %llu\n", (unsigned long long)config->seed);
+}
+
+void gb_report_head_text(FILE *out, const gb_report *report)
+{
+    fprintf(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
+    fprintf(out, "model    %s", report->model);
+    if (report->preprocess)
+        fprintf(out, ", preprocessing %s", report->preprocess);
+    fputc('\n', out);
+    gb_report_attack_text(out, report->config);
 }
 
 static void verdict_text(FILE *out, const char *what, const gb_verdict *v)

@@ -54,9 +54,11 @@ void gb_report_summarize(gb_report_summary *out, const gb_report *report);
 int gb_report_json(json_t **out, const gb_report *report);
 json_t *gb_report_text_json(const char *text); // any bytes; NULL: null
 json_t *gb_report_device_json(const gb_device_info *info); // NULL: out of memory
+json_t *gb_report_attack_json(const gb_attack_config *config); // the method and its parameters
 
 // For people (report/attack_text.c): a block per image, then the summary.
 void gb_report_head_text(FILE *out, const gb_report *report);
+void gb_report_attack_text(FILE *out, const gb_attack_config *config); // the line of the attack
 void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_image *image);
 void gb_report_summary_text(FILE *out, const gb_report *report);
 
