@@ -217,14 +217,15 @@ static vf bits_select(uint bits, float or_else)
 }
 
 // What follows a sum, for the first `left` lanes at y: residual (res not NULL), accumulation,
-// activation (its bits go to *kept from `bit` on), mask (bit i of `bits`: lane i).
+// activation (its bits go to *kept from `bit` on), mask (bit i of `bits`: lane i). add 1: all of
+// that is for the sum with y; 2: for the sum alone, to which y comes last.
 static void epilogue(vf v, int left, global float *y, int add, global const float *res, int act,
                      float lo, float hi, float slope, uint *kept, int bit, int masked, uint bits,
                      float mask_slope)
 {
     if (res)
         v += vload_first(res, left);
-    if (add)
+    if (add == 1)
         v += vload_first(y, left);
     if (act) {
         *kept |= act_bits(v, lo, hi) << bit;
@@ -232,6 +233,8 @@ static void epilogue(vf v, int left, global float *y, int add, global const floa
     }
     if (masked)
         v *= bits_select(bits, mask_slope);
+    if (add == 2)
+        v += vload_first(y, left);
     vstore_first(v, y, left);
 }
 

@@ -67,7 +67,7 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                 global float *yp = y + y0 + q * y_pitch + c;
                 if (res)
                     v[j] += res[r0 + q * r_pitch + c];
-                if (add)
+                if (add == 1)
                     v[j] += *yp;
                 if (act) {
                     kept |= (uint)(v[j] > lo && v[j] < hi) << j;
@@ -75,6 +75,8 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                 }
                 if (mask)
                     v[j] *= mask[q * words + c / 32] >> (c % 32) & 1 ? 1.0f : mask_slope;
+                if (add == 2)
+                    v[j] += *yp;
                 *yp = v[j];
             }
         }

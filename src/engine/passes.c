@@ -249,6 +249,21 @@ static bool fuse_activation(gb_node *layer, gb_node *next)
     return true;
 }
 
+// BatchNormalizations that have no layer before them to go into take at least the activation.
+static void fuse_norms(gb_graph *g)
+{
+    for (size_t i = 0; i < g->n_node; i++) {
+        gb_node *norm = g->node[i];
+        bool fixed = is(norm, "BatchNormalization") && norm->n_in == 5 && !norm->in[0]->data &&
+                     (norm->n_out == 1 || !norm->out[1]);
+        for (int k = 1; fixed && k < 5; k++)
+            fixed = norm->in[k] && norm->in[k]->data;
+        gb_node *next = fixed ? only_reader(g, norm->out[0], i) : NULL;
+        if (next && next->n_out == 1 && fuse_activation(norm, next))
+            remove_dead(g);
+    }
+}
+
 int gb_pass_fuse(gb_graph *g)
 {
     int err = 0;
@@ -278,6 +293,7 @@ int gb_pass_fuse(gb_graph *g)
         if (g->node[i] != layer)
             i--; // the layer moved down; the node now here has not been looked at
     }
+    fuse_norms(g);
     GB_TRY(gb_graph_prune(g));
 fail:
     return err;

@@ -20,8 +20,8 @@
 // attr: NAME=VALUE words: 2, 0.5, 1,2 (a list; 1, has one element), SAME_UPPER, (1.5,) a tensor.
 // then: words for nodes that follow the first output: Relu, LeakyRelu, Relu6, Add (a new variable),
 //     BatchNormalization (constants), And, Or, Xor (a constant), Equal (to 1), Where (choosing
-//     between two new variables), Dense (three layers joined by Concat, as DenseNet has them), or
-//     any other operator of one input.
+//     between two new variables), Dense (three layers joined by Concat, as DenseNet has them),
+//     Conv1 and Conv3 (convolutions of that edge, padded), or any other operator of one input.
 typedef struct gb_case {
     const char *op;
     int opset;

@@ -55,6 +55,8 @@ typedef struct gb_value {
     bool needs_grad;
     struct gb_store *mask; // bits of the piecewise-linear activation that made the value, or NULL
     float mask_slope;      // its derivative where the bit is 0
+    struct gb_value *source;   // not NULL: the value is act(source_scale[c] source + shift[c]), and
+    const float *source_scale; // its gradient may go on to source at once
 } gb_value;
 
 typedef enum gb_attr_kind { GB_ATTR_INT, GB_ATTR_FLOAT, GB_ATTR_STRING, GB_ATTR_INTS,
@@ -93,7 +95,7 @@ struct gb_node {
     gb_graph *graph;
 
     // Set by fusion passes (engine/passes.c), honoured by Conv, Gemm and MatMul:
-    gb_act act;
+    gb_act act;         // and by BatchNormalization with constant parameters
     gb_value *residual; // added before the activation; same shape as out[0]
 
     void *state; // the operator's own, between its forward and its backward recording

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 // What the backward needs of the forward.
 typedef struct gb_affine {
@@ -46,6 +47,13 @@ static void fold_constants(gb_emit *e, const gb_node *node, double epsilon, gb_a
         gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "%s: out of memory", gb_node_text(node)));
         return;
     }
+    if (node->in[0]->needs_grad && e->want_grad && a->repeat == 1) {
+        float *kept = gb_arena_array(&e->arena, (size_t)count, sizeof *kept);
+        if (kept)
+            memcpy(kept, scale, bytes);
+        node->out[0]->source = kept ? node->in[0] : NULL;
+        node->out[0]->source_scale = kept;
+    }
     a->scale.store = gb_emit_const_take(e, scale, bytes, "batch norm scale");
     a->shift.store = gb_emit_const_take(e, shift, bytes, "batch norm shift");
 }
@@ -72,6 +80,17 @@ static gb_view flat(const gb_view *view, const gb_shape *shape, const gb_affine 
     return v;
 }
 
+// With an activation, which only a node of constant parameters has.
+static int forward_activated(gb_emit *e, gb_node *node, double epsilon, gb_affine *a)
+{
+    gb_pixels x = gb_emit_pixels(e, node->in[0], 1), y = gb_emit_out_pixels(e, node->out[0], 1);
+    node->state = a;
+    a->repeat = 1;
+    fold_constants(e, node, epsilon, a);
+    gb_emit_affine(e, node->out[0], &y, &x, a->scale.store, a->shift.store, &node->act);
+    return e->status;
+}
+
 int gb_batch_norm_forward(gb_emit *e, gb_node *node)
 {
     gb_value *x = node->in[0], *y = node->out[0];
@@ -82,6 +101,8 @@ int gb_batch_norm_forward(gb_emit *e, gb_node *node)
     if (gb_batch_norm_is_live(node))
         return gb_batch_norm_live_forward(e, node);
     gb_affine *a = gb_arena_alloc(&e->arena, sizeof *a);
+    if (a && node->act.on)
+        return forward_activated(e, node, n.epsilon, a);
     gb_emit_out_like(e, y, gb_emit_in(e, x, GB_ORDER_CHANNELS_LAST));
     if (!a || e->status)
         return a ? e->status : GB_ERR_NOMEM;
@@ -103,6 +124,7 @@ int gb_batch_norm_backward(gb_emit *e, gb_node *node)
     gb_view dy = gb_emit_grad_of(e, y);
     if (e->status || !dy.store || !x->needs_grad)
         return e->status;
+    gb_emit_mask_apply(e, y, 1);
     gb_target target = gb_emit_target(e, x);
     gb_shape shape = common_shape(x, a);
     gb_view from = flat(&dy, &shape, a), to = flat(&target.view, &shape, a);

@@ -143,9 +143,29 @@ done:
     return e->status;
 }
 
+// The weights of input channel c times scale[c].
+static const gb_tensor *scaled_inputs(gb_emit *e, const gb_node *node, const gb_window *w,
+                                      const float *scale)
+{
+    const gb_tensor *old = node->in[1]->data;
+    gb_tensor *scaled = gb_tensor_create(&e->arena, GB_F32, &old->shape);
+    int64_t in = w->c_in / w->groups, out = w->c_out / w->groups, taps = gb_window_taps(w);
+    if (!scaled) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return old;
+    }
+    const float *from = old->data;
+    float *to = scaled->data;
+    for (int64_t i = 0; i < w->c_out * in * taps; i++) {
+        int64_t oc = i / (in * taps), ic = i / taps % in;
+        to[i] = from[i] * scale[oc / out * in + ic];
+    }
+    return scaled;
+}
+
 // dx of one phase: the taps that meet it, flipped by the transposed table.
-static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
-                           const gb_pixel_target *t, const gb_phase *phase)
+static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, const gb_tensor *weights,
+                           const gb_pixels *dy, const gb_pixel_target *t, const gb_phase *phase)
 {
     int64_t taps = gb_window_taps(w);
     gb_gathered g = {
@@ -154,16 +174,17 @@ static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, const 
         .taps = phase->taps, .points = phase->points, .rows = phase->rows,
         .outs = phase->points_at,
         .groups = w->groups, .k = w->c_out / w->groups, .n = w->c_in / w->groups,
-        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .what = node->in[1]->name,
+        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
+        .what = node->in[1]->name,
     };
-    g.w = (gb_gathered_weights){.data = node->in[1]->data, .sg = g.k * g.n * taps, .sn = taps,
+    g.w = (gb_gathered_weights){.data = weights, .sg = g.k * g.n * taps, .sn = taps,
                                 .sk = g.n * taps, .tap = phase->tap, .scale = 1};
     if (phase->points && (phase->taps || !t->add || t->mask))
         gb_gathered_record(e, &g);
 }
 
-static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
-                           const gb_pixel_target *t, int64_t merge)
+static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const gb_tensor *weights,
+                           const gb_pixels *dy, const gb_pixel_target *t, int64_t merge)
 {
     int64_t r[GB_MAX_SPATIAL] = {0};
     int err = 0;
@@ -172,7 +193,7 @@ static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const 
         gb_gathered g = {
             .x = *dy, .y = t->pixels,
             .x_image = gb_window_out(w), .y_image = gb_window_in(w), .images = w->batch,
-            .groups = 1, .k = w->c_out, .w = {.data = node->in[1]->data},
+            .groups = 1, .k = w->c_out, .w = {.data = weights},
             .add = t->add, .what = node->in[1]->name,
         };
         err = r[2] ? 0 : gb_narrow_backward(w, r, merge, &g, &narrow);
@@ -186,20 +207,23 @@ static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const 
 }
 
 // dx by Winograd: the kernel turned by half a turn, channels exchanged.
-static void backward_winograd(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
+static void backward_winograd(gb_emit *e, gb_node *node, const gb_window *w,
+                              const gb_tensor *weights, const gb_pixels *dy,
                               const gb_pixel_target *t, int tile)
 {
     static const int64_t turned[] = {8, 7, 6, 5, 4, 3, 2, 1, 0};
     gb_gathered g = {
         .x = *dy, .y = t->pixels, .images = w->batch, .taps = 9, .groups = 1,
         .k = w->c_out, .n = w->c_in,
-        .w = {.data = node->in[1]->data, .sn = 9, .sk = 9 * w->c_in, .tap = turned, .scale = 1},
-        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .what = node->in[1]->name,
+        .w = {.data = weights, .sn = 9, .sk = 9 * w->c_in, .tap = turned, .scale = 1},
+        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
+        .what = node->in[1]->name,
     };
     gb_winograd_record(e, &g, w, true, tile);
 }
 
-static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w, const gb_pixels *dy,
+static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w,
+                               const gb_tensor *weights, const gb_pixels *dy,
                                const gb_pixel_target *t)
 {
     int64_t taps = gb_window_taps(w);
@@ -211,8 +235,9 @@ static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w, co
         .x = *dy, .y = t->pixels,
         .x_image = gb_window_out(w), .y_image = gb_window_in(w), .images = w->batch,
         .taps = taps, .points = gb_window_in(w), .rows = rows, .groups = w->groups, .k = 1, .n = 1,
-        .w = {.data = node->in[1]->data, .sg = taps, .tap = tap},
-        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .what = node->in[1]->name,
+        .w = {.data = weights, .sg = taps, .tap = tap},
+        .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
+        .what = node->in[1]->name,
     };
     if (!tap || !rows)
         gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "%s: out of memory", gb_node_text(node)));
@@ -235,24 +260,28 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
     if (node->in[0]->needs_grad) {
         bool masks = is_depthwise(&w) || gb_gathered_masks(w.groups, w.c_out / w.groups,
                                                            w.c_in / w.groups);
-        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, masks);
+        gb_pixel_target t;
+        if (!masks || !node->in[1]->data || !gb_emit_target_source(e, &t, node->in[0], 1))
+            t = gb_emit_target_pixels(e, node->in[0], 1, masks);
+        const gb_tensor *weights = t.scale ? scaled_inputs(e, node, &w, t.scale)
+                                           : node->in[1]->data;
         int64_t merge = gb_narrow_merge(&w, &t);
         const gb_choice_key key = gb_choice_window(e, &w, true);
         int tile = gb_winograd_choose(e->info, gb_emit_way(e, &key), &w, true);
         if (is_depthwise(&w)) {
-            backward_depthwise(e, node, &w, &dy, &t);
+            backward_depthwise(e, node, &w, weights, &dy, &t);
         } else if (merge) {
-            if ((err = backward_narrow(e, node, &w, &dy, &t, merge)) < 0)
+            if ((err = backward_narrow(e, node, &w, weights, &dy, &t, merge)) < 0)
                 return err;
         } else if (tile) {
-            backward_winograd(e, node, &w, &dy, &t, tile);
+            backward_winograd(e, node, &w, weights, &dy, &t, tile);
         } else {
             int64_t r[GB_MAX_SPATIAL] = {0};
             do {
                 gb_phase phase;
                 if ((err = gb_phase_init(&phase, &w, r)) < 0)
                     return err;
-                backward_phase(e, node, &w, &dy, &t, &phase);
+                backward_phase(e, node, &w, weights, &dy, &t, &phase);
                 gb_phase_finish(&phase);
             } while (gb_phase_next(&w, r));
         }

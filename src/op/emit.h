@@ -176,10 +176,16 @@ typedef struct gb_pixel_target {
     bool add;
     gb_store *mask;
     float mask_slope;
+    bool mask_first;    // the mask is of the sum alone, before it is added
+    const float *scale; // not NULL: what is written must be scaled by scale[channel]
     gb_value *value;
     gb_target back; // store not NULL: where a temporary goes
 } gb_pixel_target;
 gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, bool masks);
+// The same for a `value` made by a scale, shift and activation of a source and read by nobody else:
+// its gradient is never there, the contribution goes to the source's, times mask and scale. Both
+// are then for the kernel to apply. False where that is not possible.
+bool gb_emit_target_source(gb_emit *e, gb_pixel_target *out, gb_value *value, int axis);
 void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis);
 
 // Contributes dy itself to the gradient of `value` (y = value + ...): takes the store of dy over
@@ -191,6 +197,9 @@ void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y);
 // Bits of pixel p: ceil(channels / 32) words from p * that; channel c is bit c & 31 of word c >> 5.
 // Makes the mask of a node's output for its forward to write; NULL where no backward will read it.
 gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, float slope);
+// y = act(scale[c] x + shift[c]), with a mask; NULL scale and shift are 1 and 0.
+void gb_emit_affine(gb_emit *e, gb_value *value, const gb_pixels *y, const gb_pixels *x,
+                    gb_store *scale, gb_store *shift, const gb_act *act);
 // Applies an activation in place to an output that has been computed, and writes its mask.
 void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_act *act);
 // Multiplies the gradient of `value` by its mask, in place, unless the last writer has done so.

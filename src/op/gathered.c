@@ -119,7 +119,7 @@ void gb_put_epilogue(gb_emit *e, const gb_gathered *g)
     gb_put_store(e, g->residual ? g->residual->store : NULL);
     gb_put_i32(e, g->residual ? g->residual->offset : 0);
     gb_put_i32(e, g->residual ? g->residual->pitch : 0);
-    gb_put_i32(e, g->add);
+    gb_put_i32(e, g->add && g->mask_first ? 2 : g->add);
     gb_put_i32(e, g->act.on);
     gb_put_f32(e, g->act.lo);
     gb_put_f32(e, g->act.hi);

@@ -36,6 +36,7 @@ typedef struct gb_gathered {
     gb_store *act_mask;       // written: the activation's bits (NULL: not kept)
     gb_store *mask;           // read: multiplies by 1 or mask_slope
     float mask_slope;
+    bool mask_first;          // the mask is of the sum alone, y is added behind it
     const char *what;
 } gb_gathered;
 

@@ -69,6 +69,21 @@ gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, boo
     return t;
 }
 
+bool gb_emit_target_source(gb_emit *e, gb_pixel_target *out, gb_value *value, int axis)
+{
+    gb_value *x = value->source;
+    gb_pixels pixels;
+    if (e->status || !x || value->uses != 1 ||
+        !gb_view_pixels(&pixels, &x->view, &x->shape, axis))
+        return false;
+    gb_target target = gb_emit_target(e, x);
+    *out = (gb_pixel_target){.value = x, .add = target.add, .mask = value->mask,
+                             .mask_slope = value->mask_slope, .mask_first = true,
+                             .scale = value->source_scale};
+    gb_view_pixels(&out->pixels, &target.view, &x->shape, axis);
+    return true;
+}
+
 void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis)
 {
     gb_view dense = {.store = target->pixels.store};
@@ -131,23 +146,40 @@ void gb_put_pixels(gb_emit *e, const gb_pixels *pixels)
     gb_put_i32(e, pixels->pitch);
 }
 
-static void put_pixels(gb_emit *e, const gb_pixels *p)
+// Appends count, channels and how many pixels a work-item takes: on a processor as many as are
+// worth a start, with all their channels.
+static void put_share(gb_emit *e, const gb_pixels *p)
 {
-    gb_put_pixels(e, p);
+    enum { WORTH = 8192 };
+    size_t words = mask_words(p);
+    bool gpu = e->info->type == GB_DEVICE_GPU;
+    int64_t per = gpu ? 16 : WORTH / (32 * (int64_t)words);
+    per = per < 1 ? 1 : per;
     gb_put_i32(e, p->count);
     gb_put_i32(e, p->channels);
+    gb_put_i32(e, per);
+    gb_emit_size(e, gpu ? words : 1, (size_t)((p->count + per - 1) / per), 1);
 }
 
-void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_act *act)
+void gb_emit_affine(gb_emit *e, gb_value *value, const gb_pixels *y, const gb_pixels *x,
+                    gb_store *scale, gb_store *shift, const gb_act *act)
 {
-    gb_store *mask = gb_emit_mask(e, value, pixels, act->slope);
+    gb_store *mask = gb_emit_mask(e, value, y, act->slope);
     gb_emit_launch(e, "mask", "act", "%s", "");
-    put_pixels(e, pixels);
+    gb_put_pixels(e, y);
+    gb_put_pixels(e, x);
+    put_share(e, y);
+    gb_put_store(e, scale);
+    gb_put_store(e, shift);
     gb_put_f32(e, act->lo);
     gb_put_f32(e, act->hi);
     gb_put_f32(e, act->slope);
     gb_put_store(e, mask);
-    gb_emit_size(e, mask_words(pixels), (size_t)(pixels->count + 15) / 16, 1);
+}
+
+void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_act *act)
+{
+    gb_emit_affine(e, value, pixels, pixels, NULL, NULL, act);
 }
 
 void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis)
@@ -166,10 +198,9 @@ void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis)
                                 gb_node_text(e->node)));
         return;
     }
-    size_t words = mask_words(&dy);
     gb_emit_launch(e, "mask", "mask_apply", "%s", "");
-    put_pixels(e, &dy);
+    gb_put_pixels(e, &dy);
+    put_share(e, &dy);
     gb_put_store(e, value->mask);
     gb_put_f32(e, value->mask_slope);
-    gb_emit_size(e, words, (size_t)(dy.count + 15) / 16, 1);
 }
