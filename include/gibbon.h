@@ -153,6 +153,7 @@ typedef struct gb_attack_result {
     int done;           /* 0: the run was cancelled before this image was finished */
     int label;          /* the class to leave, or with `targeted` to reach */
     int success;        /* the returned floats are misclassified (targeted: as the target) */
+    int success_8bit;   /* with eight_bit: they still are when rounded to 8 bits inside the ball */
     int predicted;      /* class of the returned floats */
     int iterations;     /* steps until the first success, over all restarts; all without one */
     int zero_gradients; /* steps whose gradient was zero everywhere: masked or saturated */

@@ -6,11 +6,21 @@
 
 #include "attack/attack.h"
 
-// The entries of --method and of every parameter of attacks, over a settings_values; NULL when out
+// How a command asks for an attack.
+typedef struct attack_choice {
+    const char *option; // "method": the option that chooses
+    char letter;        // its short form, 0: none
+    const char *chosen; // the default; NULL: no attack
+    bool floats;        // rounding to 8 bits does not matter here unless asked for
+} attack_choice;
+
+// The entries of the choice and of every parameter of attacks, over a settings_values; NULL when out
 // of memory.
-const option_entry *attack_options(gb_arena *arena, size_t *n);
+const option_entry *attack_options(gb_arena *arena, size_t *n, const attack_choice *choice);
 
 // The configuration that the user's options ask for; `targeted` and `seed` are the caller's.
-int attack_configure(gb_attack_config *config, const settings_values *values);
+// Without an attack config->method is NULL, and parameters are an error.
+int attack_configure(gb_attack_config *config, const settings_values *values,
+                     const attack_choice *choice);
 
 #endif

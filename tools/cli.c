@@ -25,6 +25,7 @@ void cli_catch_interrupt(void)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 bool cli_interrupted(void)
@@ -90,6 +91,13 @@ int cli_usage(const cli *c, const char *format, ...)
 
 // --- begin and end ---
 
+int cli_join(cli *c)
+{
+    int err = gb_ranks_start(&c->ranks);
+    c->quiet = c->ranks.rank > 0;
+    return err;
+}
+
 static void print_help(const cli_command *command, const option_group *group, size_t n_group)
 {
     printf("usage: gibbon %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
@@ -108,7 +116,7 @@ bool cli_begin(cli *c, const cli_command *command, const option_group *group, si
                       .level = c->verbose ? GB_LOG_DEBUG : c->quiet ? GB_LOG_ERROR : GB_LOG_WARN};
     if (!err && !help)
         return true;
-    if (help)
+    if (help && !c->ranks.rank)
         print_help(command, group, n_group);
     *code = cli_end(c, err);
     cli_finish(c);
@@ -118,6 +126,8 @@ bool cli_begin(cli *c, const cli_command *command, const option_group *group, si
 void cli_finish(cli *c)
 {
     option_texts_finish(&c->words);
+    if (c->ranks.size)
+        gb_ranks_finish();
 }
 
 void cli_error(cli *c)
@@ -143,7 +153,8 @@ int cli_end(const cli *c, int err)
     }
     if (err >= 0)
         return c->failed ? EXIT_FAILED : EXIT_DONE;
-    fprintf(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
+    if (!c->ranks.rank)
+        fprintf(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
     switch (err) {
     case GB_ERR_ARG:
     case GB_ERR_AMBIGUOUS:
@@ -156,6 +167,21 @@ int cli_end(const cli *c, int err)
 }
 
 // --- the device ---
+
+// Which of the devices like the chosen one is this rank's.
+static size_t take_turns(const gb_device_info *list, size_t count, size_t chosen, const cli *c)
+{
+    const char *spec = c->device ? c->device : getenv("GIBBON_DEVICE");
+    int left = c->ranks.local_rank;
+    if (spec && strchr(spec, ':'))
+        return chosen;
+    for (size_t k = chosen;; k = (k + 1) % count) {
+        const gb_device_info *d = &list[k];
+        if (d->platform == list[chosen].platform && !strcmp(d->name, list[chosen].name) &&
+            left-- == 0)
+            return k;
+    }
+}
 
 int cli_open_device(gb_device **out, const cli *c)
 {
@@ -175,7 +201,9 @@ int cli_open_device(gb_device **out, const cli *c)
             err = GB_ERR_ARG;
         goto fail;
     }
-    const gb_device_info *info = &list[chosen];
+    const gb_device_info *info = &list[take_turns(list, count, chosen, c)];
+    if (c->ranks.size > 1)
+        fprintf(stderr, "rank %d of %d, ", c->ranks.rank, c->ranks.size);
     fprintf(stderr, "device: %d:%d %s (%s, %s, %d compute units)\n", info->platform, info->device,
             info->name, info->platform_name, type[info->type], info->compute_units);
     snprintf(spec, sizeof spec, "%d:%d", info->platform, info->device);

@@ -2,6 +2,7 @@
 #ifndef TOOLS_CLI_H
 #define TOOLS_CLI_H
 
+#include "base/ranks.h"
 #include "device/device.h"
 #include "options.h"
 
@@ -32,6 +33,7 @@ typedef struct cli {
     option_texts words; // arguments that are no options
     bool failed;        // a part failed and was said; the rest went on
     gb_log log;
+    gb_ranks ranks;     // after cli_join; else zeroed
 } cli;
 
 #define CLI_DEVICE \
@@ -63,6 +65,11 @@ typedef struct cli {
     {"allow-nonfinite", 0, OPTION_FLAG, offsetof(cli, allow_nonfinite), NULL, \
      "run a model whose weights hold NaN or infinite values"}
 
+// Before cli_begin, for commands that several processes may share: joins the job that mpirun
+// started. Ranks but the first are quiet: they say no errors, which are to be agreed upon
+// (gb_ranks_agree) or end the job (gb_ranks_abort).
+int cli_join(cli *c);
+
 // Parses a command's words; fills in the log. False: the command ends with *code (a usage error
 // already said, or --help already printed).
 bool cli_begin(cli *c, const cli_command *command, const option_group *group, size_t n_group,
@@ -88,11 +95,13 @@ void cli_progress(const cli *c, const char *format, ...) __attribute__((format(p
 
 double cli_seconds(void); // of a clock that only moves forward
 
-// After cli_catch_interrupt the first Ctrl-C only sets a flag; the second one kills.
+// After cli_catch_interrupt the first Ctrl-C or SIGTERM (mpirun's way to pass it on) only sets a
+// flag; the second one kills.
 void cli_catch_interrupt(void);
 bool cli_interrupted(void);
 
-// Opens the device that --device, $GIBBON_DEVICE or the default choose, and says which.
+// Opens the device that --device, $GIBBON_DEVICE or the default choose, and says which. Ranks of
+// one machine take turns among the devices that are like it, unless an index P:D was given.
 int cli_open_device(gb_device **out, const cli *c);
 // Which packages bring a device, for people who have none.
 extern const char cli_device_packages[];

@@ -33,10 +33,12 @@ static const option_entry table[] = {
     CLI_VERBOSE,
 };
 
+static const attack_choice choice = {.option = "method", .letter = 'm', .chosen = "pgd"};
+
 static int configure(gb_attack_config *config, const values *v)
 {
     int err = 0;
-    GB_TRY(attack_configure(config, &v->attack));
+    GB_TRY(attack_configure(config, &v->attack, &choice));
     config->targeted = v->target != NULL;
     config->seed = v->cli.seed;
     GB_TRY(gb_attack_resolve(config));
@@ -134,7 +136,7 @@ static int run(int argc, char **argv)
     values v = {0};
     attack_task t = {.cli = &v.cli};
     size_t n_param = 0;
-    const option_entry *params = attack_options(&t.arena, &n_param);
+    const option_entry *params = attack_options(&t.arena, &n_param, &choice);
     const option_group groups[] = {{NULL, table, GB_COUNT(table), &v},
                                    {"the attack", params, n_param, &v.attack}};
     int code;

@@ -62,7 +62,8 @@ const option_entry *settings_options(gb_arena *arena, size_t *n, const settings_
     }
     entry[0] = (option_entry){f->option, f->letter, OPTION_TEXT, offsetof(settings_values, chosen),
                               "NAME",
-                              gb_arena_printf(arena, "%s (default: %s)", names, f->chosen)};
+                              gb_arena_printf(arena, "%s (default: %s)", names,
+                                              f->chosen ? f->chosen : "none")};
     for (size_t i = 0; i < f->count; i++) {
         const gb_setting *s = &f->setting[i];
         entry[i + 1] = (option_entry){

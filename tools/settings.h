@@ -21,7 +21,7 @@ typedef struct settings_owner {
 typedef struct settings_family {
     const char *option; // "method": the option that chooses
     char letter;        // its short form, 0: none
-    const char *chosen; // the default choice
+    const char *chosen; // the default choice; NULL: none of them
     const settings_owner *owner;
     size_t n_owner;
     const gb_setting *setting;

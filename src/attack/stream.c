@@ -33,7 +33,7 @@ typedef struct run {
     const gb_attack_feed *feed;
     entry **place; // [batch]; NULL: empty
     size_t used;   // places that are not
-    queue unverified, again, spare; // ended early; to be walked to the end; memory for reuse
+    queue unverified, again, spare; // to be rounded; to be walked to the end; memory for reuse
     bool ended;    // no image will follow
     int error;     // of an image that turned out bad; the run goes on without it
     char message[512];
@@ -160,8 +160,8 @@ static int hand_out(run *r, entry *e)
     return err < 0 ? err : 0;
 }
 
-// A success at the first moment may be lost in rounding to 8 bits: then the same walk goes to its
-// end after all, deeper into the wrong class.
+// Does the success outlive rounding to 8 bits? One of the first moment may not: then the same walk
+// goes to its end after all, deeper into the wrong class.
 static int verify(run *r)
 {
     gb_attack *a = r->a;
@@ -185,7 +185,8 @@ static int verify(run *r)
     for (i = 0; i < n; i++) {
         entry *e = pop(&r->unverified);
         bool is_label = gb_argmax(logits + i * classes, classes) == e->item.label;
-        if (is_label == !!a->config.targeted) {
+        e->result.success_8bit = is_label == !!a->config.targeted;
+        if (e->result.success_8bit || !e->early) {
             GB_TRY(hand_out(r, e));
         } else {
             e->early = false;
@@ -223,7 +224,7 @@ static int finish(run *r, size_t i, const gb_image_state *s)
                                    .zero_gradients = s->zero,
                                    .loss = a->config.targeted ? -s->best : s->best};
     gb_distance(&e->result.linf, &e->result.l2, e->x, e->x0, a->pixels);
-    if (!e->early || !a->config.eight_bit || !s->success)
+    if (!a->config.eight_bit || !s->success)
         return hand_out(r, e);
     push(&r->unverified, e);
     return 0;

@@ -72,6 +72,7 @@ typedef struct gb_loader_options {
     int rank, ranks; // this process's slice of every batch; 0, 0 where it is alone
     size_t ahead;    // batches prepared beforehand; 0: 2
     size_t first, count; // the part of the data to use, in the data's order; count 0: all
+    const size_t *items; // `count` pictures by number, in this order, instead; copied. NULL: none
 } gb_loader_options;
 
 typedef struct gb_batch {

@@ -24,6 +24,7 @@ struct gb_loader {
     gb_arena arena;
     // The thread's own: the order of an epoch's pictures, and room for one before augmentation.
     size_t *order, ordered; // order is that of epoch `ordered` - 1; 0: of none
+    size_t *items;          // [n]: those of the options, or NULL
     float *scratch;
     // The ring, guarded by the mutex: slot i % slots holds batch i, counted from the last seek.
     slot *ring;
@@ -50,7 +51,7 @@ static size_t below(gb_philox r, size_t n)
 static void shuffle(gb_loader *l, size_t epoch)
 {
     for (size_t i = 0; i < l->n; i++)
-        l->order[i] = l->o.first + i;
+        l->order[i] = l->items ? l->items[i] : l->o.first + i;
     for (size_t i = l->n; l->o.shuffle && i-- > 1;) {
         const size_t k = below(draw(l, STREAM_ORDER, epoch, i), i + 1), other = l->order[k];
         l->order[k] = l->order[i];
@@ -173,6 +174,12 @@ static int allocate(gb_loader *l)
     l->ring = gb_arena_array(&l->arena, l->slots, sizeof *l->ring);
     if (!l->order || !l->scratch || !l->ring)
         return GB_ERR_NOMEM;
+    if (l->o.items) {
+        l->items = gb_arena_array(&l->arena, l->n, sizeof *l->items);
+        if (!l->items)
+            return GB_ERR_NOMEM;
+        memcpy(l->items, l->o.items, l->n * sizeof *l->items);
+    }
     for (size_t i = 0; i < l->slots; i++) {
         gb_batch *b = &l->ring[i].batch;
         b->capacity = capacity;
@@ -192,8 +199,10 @@ int gb_loader_open(gb_loader **out, const gb_dataset *ds, const gb_loader_option
     *out = NULL;
     o.ranks = o.ranks ? o.ranks : 1;
     o.ahead = o.ahead ? o.ahead : 2;
-    o.first = o.first < ds->count ? o.first : ds->count;
-    o.count = o.count && o.count < ds->count - o.first ? o.count : ds->count - o.first;
+    if (!o.items) {
+        o.first = o.first < ds->count ? o.first : ds->count;
+        o.count = o.count && o.count < ds->count - o.first ? o.count : ds->count - o.first;
+    }
     if (o.count == 0)
         return gb_fail(GB_ERR_ARG, "%s: has %zu pictures, none from number %zu on", ds->spec,
                        ds->count, options->first);

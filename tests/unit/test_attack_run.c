@@ -61,6 +61,12 @@ static void test_eight_bit(void **state)
                     double linf, l2;
                     gb_distance(&linf, &l2, adv + n * D, grid + n * D, D);
                     assert_true(linf == rounded[n].linf && l2 == rounded[n].l2);
+                    assert_ok(gb_quantize(saved, adv + n * D, original, D, c.norm, c.eps));
+                    for (int i = 0; i < D; i++)
+                        x[i] = (float)saved[i] / 255.0f;
+                    assert_ok(gb_session_logits(gb_attack_session(attack), logits, x, 1));
+                    assert_int_equal(rounded[n].success && gb_argmax(logits, K) != labels[n],
+                                     rounded[n].success_8bit);
                     lost += rounded[n].success && !holds;
                     kept += rounded[n].success && holds;
                 }

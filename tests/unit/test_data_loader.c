@@ -120,6 +120,11 @@ static void test_in_order(void **state)
     walk_epochs(&one, (gb_loader_options){.batch = 4, .first = 5, .count = 9}, 1);
     assert_int_equal(one.n, 9);
     assert_true(one.item[0] == 5 && one.item[8] == 13);
+    const size_t some[] = {22, 3, 3, 0, 17};
+    walk_epochs(&one, (gb_loader_options){.batch = 2, .items = some, .count = 5}, 2);
+    assert_int_equal(one.n, 10);
+    assert_memory_equal(some, one.item, sizeof some);
+    assert_memory_equal(some, one.item + 5, sizeof some);
     walk_epochs(&one, (gb_loader_options){.batch = 1000}, 1); // no more rows than pictures
     assert_int_equal(one.n, COUNT);
 }
