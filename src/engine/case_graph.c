@@ -1,6 +1,8 @@
 // Turns a case's words into a graph and its made-up numbers.
 #include "base/rng.h"
 #include "engine/selftest.h"
+
+#include "engine/params.h"
 #include "op/op.h"
 
 #include <ctype.h>
@@ -379,8 +381,18 @@ fail:
     return err;
 }
 
+static bool has_parameters(const gb_case *c)
+{
+    gb_graph *g = NULL;
+    bool any = gb_case_graph(&g, c, GB_CASE_PLAIN) == 0 && gb_params_any(g);
+    gb_graph_free(g);
+    return any;
+}
+
 bool gb_case_has_form(const gb_case *c, gb_case_form form)
 {
+    if (form == GB_CASE_PARAMETERS)
+        return has_parameters(c);
     if (form == GB_CASE_PLAIN || form == GB_CASE_TWICE)
         return true;
     for (const char *word = c->in; *word; word += strspn(word, " ")) {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 const char *const gb_case_form_name[GB_CASE_FORMS] = {"plain", "sliced", "transposed",
-                                                      "activated", "twice"};
+                                                      "activated", "twice", "parameters"};
 
 char *gb_case_text(char *buf, size_t size, const gb_case *c)
 {

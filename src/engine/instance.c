@@ -21,6 +21,7 @@ typedef struct build {
     bool *is_output;           // [id in the model]
     const gb_binding *binding;
     size_t n_binding;
+    const gb_params *params;
     bool shapes_only;
     int64_t folded; // elements so far
     const gb_rebatch *rebatch; // NULL: at the model's own batch
@@ -125,8 +126,17 @@ static int check_bindings(const build *b)
 static gb_value *value_of(build *b, const gb_value *original)
 {
     gb_value **v = &b->map[original->id];
-    if (!*v && original->data)
+    int param = b->params ? b->params->of_value[original->id] : 0;
+    if (!*v && param) {
+        *v = gb_graph_value(b->g, original->name);
+        if (*v) {
+            (*v)->type = GB_F32;
+            (*v)->shape = original->data->shape;
+            (*v)->param = param;
+        }
+    } else if (!*v && original->data) {
         *v = gb_graph_constant(b->g, original->name, original->data);
+    }
     return *v;
 }
 
@@ -338,9 +348,10 @@ static void finish(build *b)
 
 // The shapes of all values at the model's own batch.
 static int shapes_of(gb_shape *shapes, const gb_graph *model, int64_t batch,
-                     const gb_binding *binding, size_t n_binding)
+                     const gb_binding *binding, size_t n_binding, const gb_params *params)
 {
-    build b = {.model = model, .binding = binding, .n_binding = n_binding, .shapes_only = true};
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params,
+               .shapes_only = true};
     int err = build_graph(&b, batch, batch);
     for (size_t i = 0; err == 0 && i < model->n_value; i++)
         shapes[i] = b.map[i] ? b.map[i]->shape : model->value[i]->shape;
@@ -352,7 +363,13 @@ static int shapes_of(gb_shape *shapes, const gb_graph *model, int64_t batch,
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
                          const gb_binding *binding, size_t n_binding)
 {
-    build b = {.model = model, .binding = binding, .n_binding = n_binding};
+    return gb_graph_instantiate_with(out, model, batch, binding, n_binding, NULL);
+}
+
+int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
+                              const gb_binding *binding, size_t n_binding, const gb_params *params)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params};
     gb_rebatch rebatch = {0};
     gb_shape *shapes = NULL;
     int64_t own = 0;
@@ -376,7 +393,7 @@ int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
         }
         for (size_t i = 0; i < model->n_value; i++)
             rebatch.outside[i] = 1;
-        GB_TRY(shapes_of(shapes, model, own, binding, n_binding));
+        GB_TRY(shapes_of(shapes, model, own, binding, n_binding, params));
         b.rebatch = &rebatch;
     }
     err = build_graph(&b, batch, own);

@@ -10,5 +10,10 @@
 // where it is not (the model runs at its own batch then), or lists every unsupported operator.
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
                          const gb_binding *binding, size_t n_binding);
+// The same where the initializers among params (NULL: none) are values without data, their `param`
+// set.
+int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
+                              const gb_binding *binding, size_t n_binding,
+                              const gb_params *params);
 
 #endif

@@ -22,7 +22,13 @@ struct gb_session {
     gb_plan plan;
     gb_session_stats stats;
     gb_loss_spec loss; // its stores are made while recording
-    size_t n_in, n_out, n_forward; // launches before n_forward are the forward ones
+    size_t n_in, n_out;
+    // Launches: those for the first chunk only, forward, backward, commit, each up to its end.
+    size_t n_once, n_forward, n_backward;
+    const gb_params *params;
+    bool train;
+    gb_store *state; // training: the new values of the params' state, from offset `trainable` on
+    bool *new_state; // [params->n_param]: it is made anew in every run
     gb_io *in, *out, *grad, seed;
     int64_t batch, chunks;  // the graph is one for batch / chunks images
     gb_port *port;
@@ -37,10 +43,12 @@ int64_t gb_choose_chunk(const gb_graph *g, const gb_device_info *info);
 // The instance after passes; *out is set even on failure, the caller frees it.
 int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *options);
 
-// Marks the values that a gradient with respect to the float inputs passes through.
-void gb_mark_gradients(gb_graph *g);
+// Marks the values that a gradient with respect to the float inputs passes through, or, where
+// params are given, with respect to those that are trainable.
+void gb_mark_gradients(gb_graph *g, const gb_params *params);
 int gb_record_forward(gb_session *s, bool grad);
 // From the loss, or from the output `seed` whose gradient the caller uploads.
 int gb_record_backward(gb_session *s, const char *seed);
+int gb_record_commit(gb_session *s);
 
 #endif

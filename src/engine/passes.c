@@ -3,6 +3,8 @@
 
 #include "op/infer.h"
 #include "op/norm.h"
+#include "op/pack.h"
+#include "op/record.h"
 #include "op/unary.h"
 
 #include <math.h>
@@ -104,17 +106,23 @@ static int layer_axis(const gb_node *node)
 {
     if (is(node, "BatchNormalization") && gb_batch_norm_is_live(node))
         return 1;
-    if (!node || node->n_in < 2 || !node->in[1] || !node->in[1]->data || node->in[0]->data)
+    if (!node || node->n_in < 2 || !node->in[1] || node->in[0]->data)
         return -1;
     if (is(node, "Conv"))
         return 1;
-    if (is(node, "Gemm")) {
-        const gb_value *c = gb_input(node, 2);
-        return gb_attr_int(node, "transA", 0) || (c && !c->data) ? -1 : 1;
-    }
+    if (!gb_is_weight(node->in[1]))
+        return -1;
+    if (is(node, "Gemm"))
+        return gb_gemm_is_layer(node) ? 1 : -1;
     if (is(node, "MatMul") && node->in[1]->shape.rank == 2 && node->in[0]->shape.rank >= 2)
         return node->out[0]->shape.rank - 1;
     return -1;
+}
+
+static bool is_constant(const gb_node *layer)
+{
+    const gb_value *bias = gb_input(layer, 2);
+    return layer->in[1]->data && (!bias || bias->data);
 }
 
 // w and bias of the layer become scale * w and scale * bias + shift.
@@ -160,9 +168,9 @@ static bool bias_is_simple(const gb_node *layer, int axis)
     if (is(layer, "Gemm") && (gb_attr_float(layer, "beta", 1) != 1 ||
                               gb_attr_float(layer, "alpha", 1) != 1))
         return false;
-    return !bias || (bias->data && (gb_shape_count(&bias->shape) == 1 ||
-                                    (gb_shape_count(&bias->shape) == channels &&
-                                     bias->shape.dim[bias->shape.rank - 1] == channels)));
+    return !bias || gb_shape_count(&bias->shape) == 1 ||
+           (gb_shape_count(&bias->shape) == channels &&
+            bias->shape.dim[bias->shape.rank - 1] == channels);
 }
 
 // --- what may follow ---
@@ -281,7 +289,8 @@ int gb_pass_fuse(gb_graph *g)
             gb_node *next = only_reader(g, layer->out[0], at);
             if (!next || next->n_out != 1)
                 break;
-            if (!layer->residual && !layer->act.on && bias_is_simple(layer, axis) &&
+            if (!layer->residual && !layer->act.on && is_constant(layer) &&
+                bias_is_simple(layer, axis) &&
                 as_affine(next, layer->out[0], axis, scale, scale + channels)) {
                 GB_TRY(fold_affine(layer, axis, scale, scale + channels));
                 take_output(layer, next);

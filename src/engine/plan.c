@@ -13,6 +13,8 @@ static void find_lives(gb_emit *e)
             gb_store *s = launch->arg[a].store;
             if (launch->arg[a].kind != GB_ARG_STORE || !s)
                 continue;
+            if (s->kind == GB_STORE_PART)
+                s = s->parent;
             if (s->first < 0)
                 s->first = (int)l;
             s->last = (int)l;
@@ -127,7 +129,8 @@ int gb_plan_create(gb_plan *plan, gb_emit *e, bool separate)
     find_lives(e);
     for (size_t i = 0; i < e->n_store; i++) {
         gb_store *s = e->store[i];
-        if (s->kind == GB_STORE_TEMP || (s->kind == GB_STORE_CONST && s->first < 0))
+        bool made = s->kind == GB_STORE_IO || (s->kind == GB_STORE_CONST && s->first >= 0);
+        if (!made)
             continue;
         GB_TRY(gb_buf_create(&s->buf, e->dev, s->bytes));
         *(s->kind == GB_STORE_CONST ? &plan->weight_bytes : &plan->io_bytes) += s->bytes;
@@ -138,14 +141,20 @@ int gb_plan_create(gb_plan *plan, gb_emit *e, bool separate)
         gb_store_drop_data(s);
     }
     GB_TRY(place_temporaries(plan, e, separate));
+    for (size_t i = 0; i < e->n_store; i++) {
+        gb_store *s = e->store[i];
+        if (s->kind == GB_STORE_PART && s->parent->buf)
+            GB_TRY(gb_buf_slice(&s->buf, s->parent->buf, s->offset, s->bytes));
+    }
 fail:
     return err;
 }
 
 void gb_plan_finish(gb_plan *plan, gb_emit *e)
 {
-    for (size_t i = 0; i < e->n_store; i++) {
-        gb_buf_free(e->store[i]->buf);
+    for (size_t i = e->n_store; i-- > 0;) { // parts before what they are parts of
+        if (e->store[i]->kind != GB_STORE_EXTERN)
+            gb_buf_free(e->store[i]->buf);
         e->store[i]->buf = NULL;
     }
     for (int a = 0; a < plan->arenas; a++)

@@ -3,6 +3,7 @@
 #include "engine/internal.h"
 #include "engine/passes.h"
 #include "engine/patterns.h"
+#include "op/norm.h"
 #include "op/op.h"
 
 #include <string.h>
@@ -106,12 +107,28 @@ static int flatten_logits(gb_graph *g)
     return 0;
 }
 
+// BatchNormalizations whose running statistics are state of the model learn them.
+static int train(gb_graph *g)
+{
+    int err = 0;
+    for (size_t i = 0; i < g->n_node; i++) {
+        gb_node *node = g->node[i];
+        if (strcmp(node->type, "BatchNormalization") == 0 && node->in[3]->param &&
+            node->in[4]->param)
+            GB_TRY(gb_batch_norm_train(node));
+    }
+fail:
+    return err;
+}
+
 int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *o)
 {
     int err = 0;
     bool losing = o->loss != GB_LOSS_NONE;
-    GB_TRY(gb_graph_instantiate(out, model, o->batch, o->binding, o->n_binding));
+    GB_TRY(gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params));
     gb_graph *g = *out;
+    if (o->params && o->train)
+        GB_TRY(train(g));
     if (losing && (g->n_in != 1 || g->n_out < 1)) {
         err = gb_fail(GB_ERR_UNSUPPORTED, "an attack needs a model with one input and an output of "
                       "logits; this one has %zu and %zu", g->n_in, g->n_out);

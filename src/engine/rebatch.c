@@ -121,6 +121,30 @@ static int adapt_sizes(const gb_rebatch *r, gb_node *node, const gb_node *origin
     return replace_shape(node, input, &out);
 }
 
+// The same of a parameter, by an Expand in front of the node.
+static int expand(const gb_rebatch *r, gb_node *node, int input, int axis, int64_t outside)
+{
+    gb_graph *g = node->graph;
+    gb_value *from = node->in[input], *to = gb_graph_value(g, from->name);
+    if (outside != 1)
+        return refuse(node, "joins parameters made for one batch");
+    gb_node *repeat = to ? gb_graph_node(g, "Expand", from->name, 2, 1, 0) : NULL;
+    if (!repeat)
+        return GB_ERR_NOMEM;
+    repeat->opset = node->opset;
+    repeat->op = gb_op_find(repeat->type);
+    repeat->in[0] = from;
+    repeat->out[0] = to;
+    to->producer = repeat;
+    to->type = from->type;
+    to->shape = from->shape;
+    to->shape.dim[axis] = r->to;
+    node->in[input] = to;
+    g->node[g->n_node - 1] = g->node[g->n_node - 2]; // the node itself is the last one
+    g->node[g->n_node - 2] = repeat;
+    return replace_shape(repeat, 1, &to->shape);
+}
+
 // Repeats a constant of one image along `axis` for every image.
 static int repeat(const gb_rebatch *r, gb_node *node, int input, int axis, int64_t outside)
 {
@@ -155,12 +179,14 @@ static int adapt_concat(const gb_rebatch *r, gb_node *node, const gb_node *origi
         return refuse(node, "joins images along their axis");
     for (int i = 0; i < node->n_in; i++) {
         const gb_value *x = node->in[i];
-        if (!x->data || image_axis(r, &r->old[original->in[i]->id], &x->shape) != NO_AXIS)
+        if ((!x->data && !x->param) ||
+            image_axis(r, &r->old[original->in[i]->id], &x->shape) != NO_AXIS)
             continue;
         if (r->from != 1 || x->shape.rank <= axis || gb_shape_count(&x->shape) == 0 ||
             x->shape.dim[axis] != r->old[model].dim[axis])
             return refuse(node, "joins constants made for one batch");
-        GB_TRY(repeat(r, node, i, axis, r->outside[model]));
+        GB_TRY(x->param ? expand(r, node, i, axis, r->outside[model])
+                        : repeat(r, node, i, axis, r->outside[model]));
     }
 fail:
     return err;

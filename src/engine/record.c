@@ -1,13 +1,19 @@
 // Records a session's schedule: forward, losses, and backward to the inputs.
 #include "engine/internal.h"
+#include "op/norm.h"
 #include "op/op.h"
+#include "op/pack.h"
 
 #include <string.h>
 
-void gb_mark_gradients(gb_graph *g)
+void gb_mark_gradients(gb_graph *g, const gb_params *params)
 {
-    for (size_t i = 0; i < g->n_in; i++)
+    for (size_t i = 0; i < g->n_in && !params; i++)
         g->in[i]->needs_grad = g->in[i]->type == GB_F32;
+    for (size_t i = 0; i < g->n_value && params; i++) {
+        int k = g->value[i]->param;
+        g->value[i]->needs_grad = k && params->param[k - 1].trainable;
+    }
     for (size_t i = 0; i < g->n_node; i++) {
         gb_node *node = g->node[i];
         bool needs = node->residual && node->residual->needs_grad;
@@ -59,11 +65,57 @@ static void make_loss(gb_session *s)
                                 "targets");
 }
 
+// The statistics that a BatchNormalization makes from those among the parameters.
+static void place_state(gb_session *s, gb_node *node)
+{
+    bool live = strcmp(node->type, "BatchNormalization") == 0 && gb_batch_norm_is_live(node);
+    for (int i = 1; live && i < 3 && i < node->n_out; i++) {
+        int k = node->in[i + 2]->param;
+        if (!k || !node->out[i] || s->params->param[k - 1].trainable || s->new_state[k - 1])
+            continue;
+        s->new_state[k - 1] = true;
+        node->out[i]->view = (gb_view){
+            .store = s->state, .stride = {1},
+            .offset = (int64_t)(s->params->param[k - 1].offset - s->params->trainable)};
+    }
+}
+
+// Places the parameters; packing them comes first.
+static void record_params(gb_session *s)
+{
+    gb_emit *e = &s->emit;
+    const gb_params *p = s->params;
+    e->params = gb_emit_extern(e, p->value, p->total * sizeof(float), "parameters");
+    if (s->train && !e->status)
+        e->params->grad = gb_emit_io(e, p->trainable * sizeof(float), "d parameters");
+    if (s->train && p->total > p->trainable)
+        s->state = gb_emit_io(e, (p->total - p->trainable) * sizeof(float), "new state");
+    s->new_state = gb_arena_array(&e->arena, p->n_param, sizeof *s->new_state);
+    if (!s->new_state || e->status) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return;
+    }
+    gb_packing_begin(e);
+    s->n_once = e->n_launch;
+    for (size_t i = 0; i < s->graph->n_value; i++) {
+        gb_value *v = s->graph->value[i];
+        if (!v->param)
+            continue;
+        v->view = (gb_view){.store = e->params,
+                            .offset = (int64_t)p->param[v->param - 1].offset};
+        gb_view_dense(&v->view, &v->shape, GB_ORDER_PLAIN);
+    }
+    for (size_t i = 0; i < s->graph->n_node && s->train; i++)
+        place_state(s, s->graph->node[i]);
+}
+
 int gb_record_forward(gb_session *s, bool grad)
 {
     gb_emit *e = &s->emit;
     gb_graph *g = s->graph;
     int err = 0;
+    if (s->params)
+        record_params(s);
     for (size_t i = 0; i < g->n_in; i++) {
         make_io(e, &s->in[i], g->in[i]->name, &g->in[i]->shape, GB_ORDER_CHANNELS_LAST);
         g->in[i]->view = s->in[i].view;
@@ -124,7 +176,32 @@ int gb_record_backward(gb_session *s, const char *seed)
         if (store->grad && !store->grad_written)
             gb_emit_fill(e, store->grad, 0);
     }
+    if (e->params && e->params->grad && !e->params->grad_written)
+        gb_emit_fill(e, e->params->grad, 0);
     err = e->status;
 fail:
     return err;
+}
+
+// New running statistics lie where the old ones do, in a twin of the parameters' buffer: those that
+// follow each other are copied at once.
+int gb_record_commit(gb_session *s)
+{
+    gb_emit *e = &s->emit;
+    const gb_params *p = s->params;
+    for (size_t i = 0; i < p->n_param && e->status == 0; i++) {
+        gb_view view = {.stride = {1}};
+        int64_t first = (int64_t)p->param[i].offset, end = first;
+        for (; i < p->n_param && s->new_state[i]; i++)
+            end = (int64_t)(p->param[i].offset + p->param[i].count);
+        if (end == first)
+            continue;
+        gb_view from = view;
+        view.store = e->params;
+        view.offset = first;
+        from.store = s->state;
+        from.offset = first - (int64_t)p->trainable;
+        gb_emit_copy(e, &(gb_shape){1, {end - first}}, &view, &from, false);
+    }
+    return e->status;
 }

@@ -137,10 +137,9 @@ static int compare_output(const float *got, const gb_tensor *want, const char *n
     return 0;
 }
 
-// The gradient of <seed, output> by one input.
-static int compare_gradient(const reference *r, size_t input, const float *got)
+// The gradient of <seed, output> by one value.
+static int compare_gradient(const reference *r, const gb_value *value, const float *got)
 {
-    const gb_value *value = r->graph->in[input];
     gb_tensor *x = r->value[value->id];
     const int64_t n = gb_shape_count(&x->shape), each = n <= ALL_ELEMENTS ? n : SOME_ELEMENTS;
     double largest = 1e-3, want[ALL_ELEMENTS];
@@ -150,7 +149,7 @@ static int compare_gradient(const reference *r, size_t input, const float *got)
     signed char *direction = malloc((size_t)n + 1);
     if (!direction)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a self-test");
-    snprintf(what, sizeof what, "gradient of input %s", value->name);
+    snprintf(what, sizeof what, "gradient of %s", value->name);
     for (int64_t i = 0; i < n; i++)
         if (isfinite(got[i]))
             largest = fmax(largest, fabs(got[i]));
@@ -198,13 +197,47 @@ static int upload(gb_session *s, const gb_io *io, const gb_tensor *t, float *hos
     return gb_session_upload(s, io, host);
 }
 
+static int make_seed(reference *r, size_t output)
+{
+    const gb_tensor *y = reference_output(r, output);
+    r->output = output;
+    r->seed = gb_tensor_create(&r->arena, GB_F64, &y->shape);
+    if (!r->seed)
+        return GB_ERR_NOMEM;
+    for (int64_t i = 0; i < gb_shape_count(&y->shape); i++) {
+        gb_philox random = gb_philox4x32((gb_philox){{(uint32_t)i, 0, 3, 0}}, 3, 5);
+        gb_tensor_set(r->seed, i, 2 * gb_uniform(random.v[0]) - 1);
+    }
+    return 0;
+}
+
+static int compare_parameters(const reference *r, const gb_session *s, const gb_params *params)
+{
+    float *got = malloc(params->trainable * sizeof *got);
+    int err = 0;
+    if (!got)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for a self-test");
+    GB_TRY(gb_buf_read(gb_session_param_grad(s), 0, got, params->trainable * sizeof *got));
+    for (size_t i = 0; i < r->graph->n_value; i++) {
+        const gb_param *p = params->of_value[i] ? &params->param[params->of_value[i] - 1] : NULL;
+        if (!p || !p->trainable)
+            continue;
+        GB_TRY(compare_gradient(r, r->graph->value[i], got + p->offset));
+        GB_TRY(reference_run(r)); // differences have left their last point behind
+    }
+fail:
+    free(got);
+    return err;
+}
+
 // One session: forward alone (output < 0), or the gradient of that output too.
-static int run_session(gb_device *dev, reference *r, int output, float *host)
+static int run_session(gb_device *dev, reference *r, int output, const gb_params *params,
+                       bool train, float *host)
 {
     const gb_graph *g = r->graph;
     gb_session *s = NULL;
     int err = 0;
-    const gb_session_options options = {.grad = output >= 0,
+    const gb_session_options options = {.grad = output >= 0, .params = params, .train = train,
                                         .seed = output >= 0 ? g->out[output]->name : NULL};
     GB_TRY(gb_session_create(&s, dev, g, &options));
     if (gb_session_inputs(s) != g->n_in || gb_session_outputs(s) != g->n_out) {
@@ -215,17 +248,7 @@ static int run_session(gb_device *dev, reference *r, int output, float *host)
     for (size_t i = 0; i < g->n_in; i++)
         GB_TRY(upload(s, gb_session_input(s, i), r->value[g->in[i]->id], host));
     if (output >= 0) {
-        const gb_tensor *y = reference_output(r, (size_t)output);
-        r->output = (size_t)output;
-        r->seed = gb_tensor_create(&r->arena, GB_F64, &y->shape);
-        if (!r->seed) {
-            err = GB_ERR_NOMEM;
-            goto fail;
-        }
-        for (int64_t i = 0; i < gb_shape_count(&y->shape); i++) {
-            gb_philox random = gb_philox4x32((gb_philox){{(uint32_t)i, 0, 3, 0}}, 3, 5);
-            gb_tensor_set(r->seed, i, 2 * gb_uniform(random.v[0]) - 1);
-        }
+        GB_TRY(make_seed(r, (size_t)output));
         GB_TRY(upload(s, gb_session_seed(s), r->seed, host));
     }
     GB_TRY(output >= 0 ? gb_session_gradient(s) : gb_session_forward(s));
@@ -233,20 +256,33 @@ static int run_session(gb_device *dev, reference *r, int output, float *host)
         GB_TRY(gb_session_download(s, gb_session_output(s, i), host));
         GB_TRY(compare_output(host, reference_output(r, i), g->out[i]->name));
     }
-    for (size_t i = 0; output >= 0 && i < g->n_in; i++) {
+    for (size_t i = 0; output >= 0 && !train && i < g->n_in; i++) {
         GB_TRY(gb_session_download(s, gb_session_grad(s, i), host));
-        GB_TRY(compare_gradient(r, i, host));
-        GB_TRY(reference_run(r)); // differences have left their last point behind
+        GB_TRY(compare_gradient(r, g->in[i], host));
+        GB_TRY(reference_run(r));
     }
+    if (output >= 0 && train)
+        GB_TRY(compare_parameters(r, s, params));
 fail:
     gb_session_free(s);
     return err;
+}
+
+// In training a BatchNormalization with running statistics computes something else than the
+// reference; cases of their own have it in training mode.
+static bool can_train(const gb_graph *g)
+{
+    for (size_t i = 0; i < g->n_node; i++)
+        if (strcmp(g->node[i]->type, "BatchNormalization") == 0)
+            return false;
+    return true;
 }
 
 int gb_case_run(gb_device *dev, const gb_case *c, gb_case_form form)
 {
     gb_graph *g = NULL;
     reference r = {0};
+    gb_params *params = NULL;
     float *host = NULL;
     char text[200];
     int err = 0;
@@ -263,15 +299,20 @@ int gb_case_run(gb_device *dev, const gb_case *c, gb_case_form form)
         err = gb_fail(GB_ERR_NOMEM, "out of memory for a self-test");
         goto fail;
     }
+    if (form == GB_CASE_PARAMETERS)
+        GB_TRY(gb_params_create(&params, dev, g));
     // A session without gradients records other kernels (no masks, nothing kept).
     if (form == GB_CASE_PLAIN || c->forward_only)
-        GB_TRY(run_session(dev, &r, -1, host));
+        GB_TRY(run_session(dev, &r, -1, params, false, host));
     for (size_t i = 0; !c->forward_only && i < g->n_out; i++)
-        GB_TRY(run_session(dev, &r, (int)i, host));
+        GB_TRY(run_session(dev, &r, (int)i, params, false, host));
+    for (size_t i = 0; !c->forward_only && params && can_train(g) && i < g->n_out; i++)
+        GB_TRY(run_session(dev, &r, (int)i, params, true, host));
 fail:
     if (err < 0)
         gb_fail_in(err, "%s (%s)", gb_case_text(text, sizeof text, c), gb_case_form_name[form]);
     free(host);
+    gb_params_free(params);
     gb_arena_finish(&r.arena);
     gb_graph_free(g);
     return err;

@@ -44,6 +44,7 @@ typedef enum gb_case_form {
     GB_CASE_TRANSPOSED, // each variable is a transposed input
     GB_CASE_ACTIVATED,  // each variable comes out of a LeakyRelu, whose mask waits for its reader
     GB_CASE_TWICE,      // the chain is there twice, and the outputs are added
+    GB_CASE_PARAMETERS, // weights are parameters, read at every run, and get gradients
     GB_CASE_FORMS
 } gb_case_form;
 extern const char *const gb_case_form_name[GB_CASE_FORMS];

@@ -1,6 +1,8 @@
 // Sessions: from a model to kernels with their arguments set.
 #include "engine/internal.h"
 
+#include "op/pack.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +107,7 @@ static void count_stats(gb_session *s)
     gb_session_stats *t = &s->stats;
     gb_emit *e = &s->emit;
     t->launches_forward = s->n_forward;
-    t->launches_backward = e->n_launch - s->n_forward;
+    t->launches_backward = s->n_backward - s->n_forward;
     for (size_t i = 0; i < e->n_launch; i++)
         *(i < s->n_forward ? &t->flops_forward : &t->flops_backward) +=
             e->launch[i]->flops * (double)s->chunks;
@@ -127,7 +129,7 @@ static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_
     s->batch = s->graph->batch;
     part.batch = options->chunk ? options->chunk
                                 : gb_choose_chunk(s->graph, gb_device_get_info(s->dev));
-    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all)
+    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all || s->train)
         return 0;
     gb_graph *graph = NULL;
     if (gb_prepare(&graph, model, &part) < 0) {
@@ -152,6 +154,12 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     s->dev = dev;
     s->loss = (gb_loss_spec){.kind = options->loss, .smoothing = options->label_smoothing};
     s->has_grad = grad;
+    s->params = options->params;
+    s->train = options->params && options->train;
+    if (s->params && (s->params->model != model || s->params->dev != dev)) {
+        err = gb_fail(GB_ERR_ARG, "the parameters are of another model or device");
+        goto fail;
+    }
     GB_TRY(prepare_chunk(s, model, options));
     s->n_in = s->graph->n_in;
     s->n_out = s->graph->n_out;
@@ -164,13 +172,19 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
         goto fail;
     }
     if (grad)
-        gb_mark_gradients(s->graph);
+        gb_mark_gradients(s->graph, s->train ? s->params : NULL);
     GB_TRY(gb_emit_init(&s->emit, dev, s->graph, grad));
     s->emit.choices = options->choices;
+    s->emit.train = s->train;
     GB_TRY(gb_record_forward(s, grad));
     s->n_forward = s->emit.n_launch;
     if (grad)
         GB_TRY(gb_record_backward(s, options->seed));
+    s->n_backward = s->emit.n_launch;
+    if (s->train)
+        GB_TRY(gb_record_commit(s));
+    gb_packing_end(&s->emit);
+    GB_TRY(s->emit.status);
     GB_TRY(gb_plan_create(&s->plan, &s->emit, options->keep_all));
     s->stats.plan_seconds = now() - start;
     GB_TRY(make_kernels(s));
@@ -227,11 +241,11 @@ fail:
 
 static int run(gb_session *s, bool backward)
 {
-    size_t count = backward ? s->emit.n_launch : s->n_forward;
+    size_t count = backward ? s->n_backward : s->n_forward;
     int err = 0;
     for (int64_t c = 0; c < s->chunks; c++) {
         GB_TRY(move(s, c, true, backward));
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = c ? s->n_once : 0; i < count; i++)
             GB_TRY(gb_kernel_run(s->emit.launch[i]->ready));
         GB_TRY(move(s, c, false, backward));
     }
@@ -248,6 +262,16 @@ int gb_session_forward(gb_session *s)
 int gb_session_gradient(gb_session *s)
 {
     return run(s, true);
+}
+
+int gb_session_commit(gb_session *s)
+{
+    int err = 0;
+    for (size_t i = s->n_backward; i < s->emit.n_launch; i++)
+        GB_TRY(gb_kernel_run(s->emit.launch[i]->ready));
+    GB_TRY(gb_device_flush(s->dev));
+fail:
+    return err;
 }
 
 // Copies between a dense ONNX-order array and the io's memory order.
@@ -358,6 +382,11 @@ gb_buf *gb_session_targets(const gb_session *s)
 gb_buf *gb_session_weights(const gb_session *s)
 {
     return whole(s, s->loss.weights);
+}
+
+gb_buf *gb_session_param_grad(const gb_session *s)
+{
+    return s->train && s->has_grad ? s->emit.params->grad->buf : NULL;
 }
 
 gb_device *gb_session_device(const gb_session *s)

@@ -3,8 +3,7 @@
 #ifndef GB_ENGINE_SESSION_H
 #define GB_ENGINE_SESSION_H
 
-#include "device/device.h"
-#include "ir/ir.h"
+#include "engine/params.h"
 #include "op/loss.h"
 
 // What happens between pixels in [0,1] and the model's input, as nodes in front of the model:
@@ -33,6 +32,11 @@ typedef struct gb_session_options {
     size_t n_binding;
     int64_t chunk;          // images that go through the network at a time, a divisor of the batch;
                             // 0: as many as a processor's cache holds, all of them on a GPU
+    const gb_params *params; // the model's: weights are read from here at every run, not packed
+                             // once; several sessions may share them, and they outlive these
+    bool train;             // with params and a loss or a seed: gradients of the parameters, not of
+                            // the inputs, and BatchNormalization by the statistics of the batch.
+                            // The batch goes through the network as one chunk
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
     const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: heuristics
     bool no_fusion;         // run the graph as it is (tests of the passes)
@@ -69,6 +73,8 @@ gb_buf *gb_session_weights(const gb_session *s); // float [batch], what each ima
                                                  // the gradient; 1 until it is written
 gb_buf *gb_session_losses(const gb_session *s); // float [batch], one per image; gradients are of
                                                 // the sum, so no image sees its batch
+gb_buf *gb_session_param_grad(const gb_session *s); // float [params->trainable], the twin of
+                                                    // params->value; with train
 gb_device *gb_session_device(const gb_session *s);
 int64_t gb_session_batch(const gb_session *s);
 
@@ -78,6 +84,9 @@ int gb_session_download(gb_session *s, const gb_io *io, float *data);
 
 int gb_session_forward(gb_session *s);  // outputs, and losses with a loss
 int gb_session_gradient(gb_session *s); // forward, then backward
+// With train, after a forward or gradient: what the batch changes in the state of the params (the
+// running statistics of BatchNormalization).
+int gb_session_commit(gb_session *s);
 
 // --- what `info` and `bench` tell ---
 typedef struct gb_session_stats {

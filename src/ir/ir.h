@@ -49,6 +49,7 @@ typedef struct gb_value {
     gb_node *producer; // NULL: a graph input or a constant
     int uses;          // how many node inputs and graph outputs read it (gb_graph_prune)
     int id;            // index in graph->values
+    int param;         // an instance in training: 1 + its index among the parameters; 0: none
 
     // Filled while kernels are recorded (op/emit.h):
     gb_view view;

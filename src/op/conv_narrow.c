@@ -11,7 +11,7 @@ void gb_narrow_finish(gb_narrow *narrow)
     free(narrow->tap);
     free(narrow->rows);
     free(narrow->outs);
-    free(narrow->weights.data);
+    free(narrow->index);
     *narrow = (gb_narrow){0};
 }
 
@@ -21,8 +21,10 @@ static bool allocate(gb_narrow *narrow, int64_t taps, int64_t points, int64_t we
     narrow->tap = calloc((size_t)taps + 1, sizeof *narrow->tap);
     narrow->rows = calloc((size_t)(taps * points) + 1, sizeof *narrow->rows);
     narrow->outs = calloc((size_t)points + 1, sizeof *narrow->outs);
-    narrow->weights.data = calloc((size_t)weights + 1, sizeof(float));
-    if (narrow->tap && narrow->rows && narrow->outs && narrow->weights.data)
+    narrow->index = malloc(((size_t)weights + 1) * sizeof *narrow->index);
+    for (int64_t i = 0; narrow->index && i < weights; i++)
+        narrow->index[i] = -1;
+    if (narrow->tap && narrow->rows && narrow->outs && narrow->index)
         return true;
     gb_narrow_finish(narrow);
     return false;
@@ -64,13 +66,12 @@ bool gb_narrow_forward(gb_emit *e, const gb_window *w, gb_gathered *g,
     }
     free(narrow->rows);
     narrow->rows = table;
-    const float *weights = g->w.data->data;
-    float *packed = narrow->weights.data; // [n][tap][kx * c + channel]
+    int32_t element = 0; // narrow->index: [n][tap][kx * c + channel]
     for (int64_t n = 0; n < w->c_out; n++)
         for (int64_t ch = 0; ch < c; ch++)
             for (int64_t t = 0; t < taps; t++)
                 for (int64_t kx = 0; kx < w->kernel[2]; kx++)
-                    packed[(n * taps + t) * k + kx * c + ch] = *weights++;
+                    narrow->index[(n * taps + t) * k + kx * c + ch] = element++;
     for (int64_t t = 0; t < taps; t++)
         narrow->tap[t] = t * k;
     g->x = (gb_pixels){to.store, 0, c, w->batch * lines * width, c};
@@ -78,8 +79,8 @@ bool gb_narrow_forward(gb_emit *e, const gb_window *w, gb_gathered *g,
     g->taps = taps;
     g->rows = narrow->rows;
     g->k = k;
-    g->w = (gb_gathered_weights){.data = &narrow->weights, .sn = taps * k, .sk = 1,
-                                 .tap = narrow->tap, .scale = 1};
+    g->w = (gb_gathered_weights){.value = g->w.value, .index = narrow->index, .sn = taps * k,
+                                 .sk = 1, .tap = narrow->tap, .scale = 1};
     return true;
 }
 
@@ -133,8 +134,7 @@ int gb_narrow_backward(const gb_window *w, const int64_t r[GB_MAX_SPATIAL], int6
         gb_phase_finish(&phase);
         return gb_fail(GB_ERR_NOMEM, "out of memory for the tables of a convolution's gradient");
     }
-    const float *weights = g->w.data->data;
-    float *packed = narrow->weights.data; // [tap][oc][pixel of the block][c]
+    // narrow->index: [tap][oc][pixel of the block][c]
     int64_t kernel = gb_window_taps(w);
     for (int64_t t = 0; t < taps; t++) {
         int64_t line = phase.tap[t / wide], d = first + t % wide;
@@ -152,8 +152,8 @@ int gb_narrow_backward(const gb_window *w, const int64_t r[GB_MAX_SPATIAL], int6
                 continue;
             for (int64_t oc = 0; oc < w->c_out; oc++)
                 for (int64_t c = 0; c < w->c_in; c++)
-                    packed[(t * w->c_out + oc) * n + i * w->c_in + c] =
-                        weights[(oc * w->c_in + c) * kernel + line * w->kernel[2] + kx];
+                    narrow->index[(t * w->c_out + oc) * n + i * w->c_in + c] =
+                        (int32_t)((oc * w->c_in + c) * kernel + line * w->kernel[2] + kx);
         }
     }
     for (int64_t p = 0; p < phase.points; p++)
@@ -169,7 +169,7 @@ int gb_narrow_backward(const gb_window *w, const int64_t r[GB_MAX_SPATIAL], int6
     g->rows = narrow->rows;
     g->outs = narrow->outs;
     g->n = n;
-    g->w = (gb_gathered_weights){.data = &narrow->weights, .sn = 1, .sk = n, .tap = narrow->tap,
-                                 .scale = 1};
+    g->w = (gb_gathered_weights){.value = g->w.value, .index = narrow->index, .sn = 1, .sk = n,
+                                 .tap = narrow->tap, .scale = 1};
     return 0;
 }

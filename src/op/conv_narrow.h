@@ -10,7 +10,7 @@
 typedef struct gb_narrow {
     int64_t *tap;
     int32_t *rows, *outs;
-    gb_tensor weights; // data malloc'ed
+    int32_t *index; // of the rewritten weights in the value
 } gb_narrow;
 
 void gb_narrow_finish(gb_narrow *narrow);

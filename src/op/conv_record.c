@@ -9,6 +9,7 @@
 #include "op/winograd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     DEPTHWISE_POINTS = 4,
@@ -21,31 +22,30 @@ static bool is_depthwise(const gb_window *w)
            gb_window_taps(w) <= DEPTHWISE_TAPS;
 }
 
-// Floats of a constant input, NULL if omitted; an error if it is not constant.
-static const float *constant(gb_emit *e, const gb_node *node, int i)
+// Winograd transforms constants, on the host.
+static int choose_winograd(gb_emit *e, const gb_node *node, const gb_window *w, bool backward)
 {
-    const gb_value *v = gb_input(node, i);
-    if (v && !v->data)
-        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: input %d (%s) must be a constant",
-                                gb_node_text(node), i, v->name));
-    return v && v->data ? v->data->data : NULL;
+    const gb_value *bias = gb_input(node, 2);
+    const gb_choice_key key = gb_choice_window(e, w, backward);
+    return node->in[1]->data && (!bias || bias->data)
+               ? gb_winograd_choose(e->info, gb_emit_way(e, &key), w, backward)
+               : 0;
 }
 
 // What the two directions of the depthwise kernel share: a gathered sum with one channel a group.
 static void depthwise(gb_emit *e, const gb_gathered *g)
 {
     int64_t channels = g->groups, pitch = (channels + 31) / 32 * 32;
-    size_t bytes = (size_t)(g->taps * pitch) * sizeof(float);
-    float *w = calloc((size_t)(g->taps * pitch), sizeof *w);
-    float *bias = calloc((size_t)pitch, sizeof *bias);
-    const float *from = g->w.data->data;
-    for (int64_t c = 0; w && bias && c < channels; c++) {
+    gb_pack w, bias;
+    gb_pack_begin(&w, e, g->w.value, (size_t)(g->taps * pitch), 1);
+    gb_pack_begin(&bias, e, g->bias, (size_t)pitch, 1);
+    for (int64_t c = 0; c < channels; c++) {
         for (int64_t t = 0; t < g->taps; t++)
-            w[t * pitch + c] = from[c * g->w.sg + g->w.tap[t]];
-        bias[c] = g->bias ? g->bias[c] : 0;
+            gb_pack_put(&w, (size_t)(t * pitch + c), c * g->w.sg + g->w.tap[t]);
+        if (g->bias)
+            gb_pack_put(&bias, (size_t)c, c);
     }
-    gb_store *weights = gb_emit_const_take(e, w, bytes, g->what);
-    gb_store *biases = gb_emit_const_take(e, bias, (size_t)pitch * sizeof *bias, "bias");
+    gb_store *weights = gb_pack_end(&w, e, g->what), *biases = gb_pack_end(&bias, e, "bias");
     int64_t count = g->images * g->points;
     gb_launch *l = gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d -DTAPS=%d",
                                   DEPTHWISE_POINTS, (int)g->taps);
@@ -81,11 +81,40 @@ static void count_flops(gb_emit *e, const gb_window *w, double share)
         e->launch[e->n_launch - 1]->flops = flops * share;
 }
 
-static void record(gb_emit *e, const gb_window *w, gb_gathered *g)
+static bool wants_weights(const gb_emit *e, const gb_node *node)
+{
+    const gb_value *bias = gb_input(node, 2);
+    return e->want_grad && (node->in[1]->needs_grad || (bias && bias->needs_grad));
+}
+
+// Keeps what the gradient of the weights needs of the forward product.
+static void keep(gb_emit *e, gb_node *node, const gb_gathered *g)
+{
+    size_t taps = (size_t)g->taps, rows = taps * (size_t)g->points;
+    size_t index = g->w.index ? (size_t)(g->n * g->k) * taps : 0;
+    gb_gathered *kept = gb_arena_alloc(&e->arena, sizeof *kept);
+    int32_t *table = gb_arena_array(&e->arena, rows + index + 1, sizeof *table);
+    int64_t *tap = gb_arena_array(&e->arena, taps + 1, sizeof *tap);
+    if (!kept || !table || !tap) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return;
+    }
+    memcpy(table, g->rows, rows * sizeof *table);
+    memcpy(tap, g->w.tap, taps * sizeof *tap);
+    *kept = *g;
+    kept->rows = table;
+    kept->w.tap = tap;
+    if (index)
+        kept->w.index = memcpy(table + rows, g->w.index, index * sizeof *table);
+    kept->outs = NULL;
+    kept->residual = NULL;
+    node->state = kept;
+}
+
+static void record(gb_emit *e, gb_node *node, const gb_window *w, gb_gathered *g)
 {
     gb_narrow narrow = {0};
-    const gb_choice_key key = gb_choice_window(e, w, false);
-    int tile = gb_winograd_choose(e->info, gb_emit_way(e, &key), w, false);
+    int tile = choose_winograd(e, node, w, false);
     if (is_depthwise(w)) {
         depthwise(e, g);
     } else if (tile) {
@@ -95,6 +124,8 @@ static void record(gb_emit *e, const gb_window *w, gb_gathered *g)
         gb_gathered_record(e, g);
     }
     count_flops(e, w, 1);
+    if (wants_weights(e, node))
+        keep(e, node, g);
     gb_narrow_finish(&narrow);
 }
 
@@ -104,12 +135,11 @@ int gb_conv_forward(gb_emit *e, gb_node *node)
     int err = gb_window_read(node, &w);
     if (err < 0)
         return err;
-    const float *weights = constant(e, node, 1), *bias = constant(e, node, 2);
     gb_pixels residual = {0};
     int64_t taps = gb_window_taps(&w);
     int64_t *tap = gb_arena_array(&e->arena, (size_t)taps, sizeof *tap);
     int32_t *rows = gb_table_forward(e, &w), *outs = gb_table_identity(e, gb_window_out(&w));
-    if (!tap || !rows || !outs || !weights) {
+    if (!tap || !rows || !outs) {
         gb_emit_fail(e, GB_ERR_NOMEM);
         goto done;
     }
@@ -121,9 +151,9 @@ int gb_conv_forward(gb_emit *e, gb_node *node)
         .x_image = gb_window_in(&w), .y_image = gb_window_out(&w), .images = w.batch,
         .taps = taps, .points = gb_window_out(&w), .rows = rows, .outs = outs,
         .groups = w.groups, .k = w.c_in / w.groups, .n = w.c_out / w.groups,
-        .bias = bias, .what = node->in[1]->name,
+        .bias = gb_input(node, 2), .bias_scale = 1, .what = node->in[1]->name,
     };
-    g.w = (gb_gathered_weights){.data = node->in[1]->data, .sg = g.n * g.k * taps,
+    g.w = (gb_gathered_weights){.value = node->in[1], .sg = g.n * g.k * taps,
                                 .sn = g.k * taps, .sk = taps, .tap = tap, .scale = 1};
     if (node->residual) {
         residual = gb_emit_pixels(e, node->residual, 1);
@@ -134,7 +164,7 @@ int gb_conv_forward(gb_emit *e, gb_node *node)
         g.act = node->act;
         g.act_mask = gb_emit_mask(e, node->out[0], &g.y, node->act.slope);
     }
-    record(e, &w, &g);
+    record(e, node, &w, &g);
     if (node->act.on && !fused)
         gb_emit_act(e, node->out[0], &g.y, &node->act);
 done:
@@ -144,27 +174,30 @@ done:
 }
 
 // The weights of input channel c times scale[c].
-static const gb_tensor *scaled_inputs(gb_emit *e, const gb_node *node, const gb_window *w,
-                                      const float *scale)
+static gb_value *scaled_inputs(gb_emit *e, const gb_node *node, const gb_window *w,
+                               const float *scale)
 {
     const gb_tensor *old = node->in[1]->data;
     gb_tensor *scaled = gb_tensor_create(&e->arena, GB_F32, &old->shape);
+    gb_value *value = gb_arena_alloc(&e->arena, sizeof *value);
     int64_t in = w->c_in / w->groups, out = w->c_out / w->groups, taps = gb_window_taps(w);
-    if (!scaled) {
+    if (!scaled || !value) {
         gb_emit_fail(e, GB_ERR_NOMEM);
-        return old;
+        return node->in[1];
     }
+    *value = *node->in[1];
+    value->data = scaled;
     const float *from = old->data;
     float *to = scaled->data;
     for (int64_t i = 0; i < w->c_out * in * taps; i++) {
         int64_t oc = i / (in * taps), ic = i / taps % in;
         to[i] = from[i] * scale[oc / out * in + ic];
     }
-    return scaled;
+    return value;
 }
 
 // dx of one phase: the taps that meet it, flipped by the transposed table.
-static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, const gb_tensor *weights,
+static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, gb_value *weights,
                            const gb_pixels *dy, const gb_pixel_target *t, const gb_phase *phase)
 {
     int64_t taps = gb_window_taps(w);
@@ -177,13 +210,13 @@ static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, const 
         .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
         .what = node->in[1]->name,
     };
-    g.w = (gb_gathered_weights){.data = weights, .sg = g.k * g.n * taps, .sn = taps,
+    g.w = (gb_gathered_weights){.value = weights, .sg = g.k * g.n * taps, .sn = taps,
                                 .sk = g.n * taps, .tap = phase->tap, .scale = 1};
     if (phase->points && (phase->taps || !t->add || t->mask))
         gb_gathered_record(e, &g);
 }
 
-static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const gb_tensor *weights,
+static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, gb_value *weights,
                            const gb_pixels *dy, const gb_pixel_target *t, int64_t merge)
 {
     int64_t r[GB_MAX_SPATIAL] = {0};
@@ -193,7 +226,7 @@ static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const 
         gb_gathered g = {
             .x = *dy, .y = t->pixels,
             .x_image = gb_window_out(w), .y_image = gb_window_in(w), .images = w->batch,
-            .groups = 1, .k = w->c_out, .w = {.data = weights},
+            .groups = 1, .k = w->c_out, .w = {.value = weights},
             .add = t->add, .what = node->in[1]->name,
         };
         err = r[2] ? 0 : gb_narrow_backward(w, r, merge, &g, &narrow);
@@ -208,14 +241,14 @@ static int backward_narrow(gb_emit *e, gb_node *node, const gb_window *w, const 
 
 // dx by Winograd: the kernel turned by half a turn, channels exchanged.
 static void backward_winograd(gb_emit *e, gb_node *node, const gb_window *w,
-                              const gb_tensor *weights, const gb_pixels *dy,
+                              gb_value *weights, const gb_pixels *dy,
                               const gb_pixel_target *t, int tile)
 {
     static const int64_t turned[] = {8, 7, 6, 5, 4, 3, 2, 1, 0};
     gb_gathered g = {
         .x = *dy, .y = t->pixels, .images = w->batch, .taps = 9, .groups = 1,
         .k = w->c_out, .n = w->c_in,
-        .w = {.data = weights, .sn = 9, .sk = 9 * w->c_in, .tap = turned, .scale = 1},
+        .w = {.value = weights, .sn = 9, .sk = 9 * w->c_in, .tap = turned, .scale = 1},
         .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
         .what = node->in[1]->name,
     };
@@ -223,7 +256,7 @@ static void backward_winograd(gb_emit *e, gb_node *node, const gb_window *w,
 }
 
 static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w,
-                               const gb_tensor *weights, const gb_pixels *dy,
+                               gb_value *weights, const gb_pixels *dy,
                                const gb_pixel_target *t)
 {
     int64_t taps = gb_window_taps(w);
@@ -235,7 +268,7 @@ static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w,
         .x = *dy, .y = t->pixels,
         .x_image = gb_window_out(w), .y_image = gb_window_in(w), .images = w->batch,
         .taps = taps, .points = gb_window_in(w), .rows = rows, .groups = w->groups, .k = 1, .n = 1,
-        .w = {.data = weights, .sg = taps, .tap = tap},
+        .w = {.value = weights, .sg = taps, .tap = tap},
         .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
         .what = node->in[1]->name,
     };
@@ -257,17 +290,17 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
     gb_view grad = gb_emit_grad_of(e, node->out[0]);
     if (!grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, 1))
         return e->status;
+    if (node->state)
+        gb_gathered_weights_record(e, node->state, &dy);
     if (node->in[0]->needs_grad) {
         bool masks = is_depthwise(&w) || gb_gathered_masks(w.groups, w.c_out / w.groups,
                                                            w.c_in / w.groups);
         gb_pixel_target t;
         if (!masks || !node->in[1]->data || !gb_emit_target_source(e, &t, node->in[0], 1))
             t = gb_emit_target_pixels(e, node->in[0], 1, masks);
-        const gb_tensor *weights = t.scale ? scaled_inputs(e, node, &w, t.scale)
-                                           : node->in[1]->data;
+        gb_value *weights = t.scale ? scaled_inputs(e, node, &w, t.scale) : node->in[1];
         int64_t merge = gb_narrow_merge(&w, &t);
-        const gb_choice_key key = gb_choice_window(e, &w, true);
-        int tile = gb_winograd_choose(e->info, gb_emit_way(e, &key), &w, true);
+        int tile = choose_winograd(e, node, &w, true);
         if (is_depthwise(&w)) {
             backward_depthwise(e, node, &w, weights, &dy, &t);
         } else if (merge) {

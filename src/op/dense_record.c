@@ -16,7 +16,8 @@ typedef struct dense {
     int64_t k, n;
     int64_t sk, sn;
     float scale;
-    const float *bias; // [n] or NULL
+    gb_value *bias; // [n], one for all, or NULL
+    float bias_scale;
     const gb_pixels *residual;
 } dense;
 
@@ -28,7 +29,7 @@ static gb_gathered gathered(const gb_node *node, const gb_pixels *x, const gb_pi
     return (gb_gathered){
         .x = *x, .y = *y, .x_image = 1, .y_image = 1, .images = y->count, .taps = 1, .points = 1,
         .rows = here, .outs = here, .groups = 1, .k = k, .n = n,
-        .w = {.data = node->in[1]->data, .tap = tap}, .what = node->in[1]->name,
+        .w = {.value = node->in[1], .tap = tap}, .what = node->in[1]->name,
     };
 }
 
@@ -41,6 +42,7 @@ static int forward(gb_emit *e, gb_node *node, const dense *d)
     g.w.sn = d->sn;
     g.w.scale = d->scale;
     g.bias = d->bias;
+    g.bias_scale = d->bias_scale;
     g.residual = d->residual;
     if (node->residual) {
         residual = gb_emit_pixels(e, node->residual, d->axis);
@@ -51,7 +53,10 @@ static int forward(gb_emit *e, gb_node *node, const dense *d)
         g.act_mask = gb_emit_mask(e, node->out[0], &y, node->act.slope);
     }
     gb_gathered_record(e, &g);
-    return e->status;
+    node->state = gb_arena_alloc(&e->arena, sizeof x);
+    if (node->state)
+        *(gb_pixels *)node->state = x;
+    return node->state ? e->status : GB_ERR_NOMEM;
 }
 
 static int backward(gb_emit *e, gb_node *node, const dense *d)
@@ -61,6 +66,13 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
     gb_view grad = gb_emit_grad_of(e, node->out[0]);
     if (!grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, d->axis))
         return e->status;
+    gb_gathered product = gathered(node, node->state, &dy, d->k, d->n);
+    product.w.sk = d->sk;
+    product.w.sn = d->sn;
+    product.w.scale = d->scale;
+    product.bias = d->bias;
+    product.bias_scale = d->bias_scale;
+    gb_gathered_weights_record(e, &product, &dy);
     if (node->in[0]->needs_grad) {
         gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], d->axis, true);
         gb_gathered g = gathered(node, &dy, &t.pixels, d->n, d->k);
@@ -80,27 +92,31 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
 
 // --- Gemm ---
 
-// beta * C, a constant, as an [n] bias, or as an [m][n] residual where it differs from row to row.
+// C is added to each row alike: [n], or a constant for all.
+static bool is_bias(const gb_value *c, int64_t n)
+{
+    const int64_t count = gb_shape_count(&c->shape);
+    return count == (c->shape.rank ? c->shape.dim[c->shape.rank - 1] : 1) &&
+           (count == n || (count == 1 && c->data));
+}
+
+// beta * C, a constant, as an [m][n] residual where it is no bias.
 static int read_c(gb_emit *e, gb_node *node, const gb_gemm *g, dense *d, gb_pixels *residual)
 {
-    const gb_value *c = gb_input(node, 2);
-    if (!c || g->beta == 0)
+    gb_value *c = gb_input(node, 2);
+    if (!c || g->beta == 0 || d->bias)
         return 0;
-    int64_t rank = c->shape.rank, rows = rank == 2 ? c->shape.dim[0] : 1;
-    int64_t columns = rank ? c->shape.dim[rank - 1] : 1;
-    float *full = gb_arena_array(&e->arena, (size_t)(rows * g->n), sizeof *full);
+    int64_t rows = c->shape.dim[0], columns = c->shape.dim[1];
+    float *full = gb_arena_array(&e->arena, (size_t)(g->m * g->n), sizeof *full);
     if (!full)
         return GB_ERR_NOMEM;
-    for (int64_t i = 0; i < rows; i++)
+    for (int64_t i = 0; i < g->m; i++)
         for (int64_t j = 0; j < g->n; j++)
             full[i * g->n + j] =
-                g->beta * (float)gb_tensor_get(c->data, i * columns + (columns == 1 ? 0 : j));
-    if (rows == 1) {
-        d->bias = full;
-        return 0;
-    }
+                g->beta * (float)gb_tensor_get(c->data, (rows == 1 ? 0 : i) * columns +
+                                                            (columns == 1 ? 0 : j));
     *residual = (gb_pixels){.pitch = g->n, .count = g->m, .channels = g->n};
-    residual->store = gb_emit_const(e, full, (size_t)(rows * g->n) * sizeof *full, c->name);
+    residual->store = gb_emit_const(e, full, (size_t)(g->m * g->n) * sizeof *full, c->name);
     d->residual = residual;
     return e->status;
 }
@@ -109,13 +125,23 @@ static int read_c(gb_emit *e, gb_node *node, const gb_gemm *g, dense *d, gb_pixe
 static bool gemm_is_dense(const gb_node *node, const gb_gemm *g)
 {
     const gb_value *c = gb_input(node, 2);
-    return node->in[1]->data && !node->in[0]->data && !g->trans_a && (!c || c->data);
+    return gb_is_weight(node->in[1]) && !node->in[0]->data && !g->trans_a &&
+           (!c || c->data || (gb_is_weight(c) && is_bias(c, g->n)));
 }
 
-static dense gemm_dense(const gb_gemm *g)
+bool gb_gemm_is_layer(const gb_node *node)
 {
+    gb_gemm g;
+    return gb_gemm_read(node, &g) == 0 && gemm_is_dense(node, &g);
+}
+
+static dense gemm_dense(const gb_node *node, const gb_gemm *g)
+{
+    gb_value *c = gb_input(node, 2);
+    bool bias = c && g->beta != 0 && is_bias(c, g->n);
     return (dense){.axis = 1, .k = g->k, .n = g->n, .sk = g->trans_b ? 1 : g->n,
-                   .sn = g->trans_b ? g->k : 1, .scale = g->alpha};
+                   .sn = g->trans_b ? g->k : 1, .scale = g->alpha,
+                   .bias = bias ? c : NULL, .bias_scale = g->beta};
 }
 
 static gb_product gemm_product(const gb_gemm *g)
@@ -151,7 +177,7 @@ int gb_gemm_forward(gb_emit *e, gb_node *node)
         err = gb_product_forward(e, node, &p);
         return err < 0 ? err : add_c(e, node, &g);
     }
-    dense d = gemm_dense(&g);
+    dense d = gemm_dense(node, &g);
     err = read_c(e, node, &g, &d, &residual);
     return err < 0 ? err : forward(e, node, &d);
 }
@@ -162,7 +188,7 @@ int gb_gemm_backward(gb_emit *e, gb_node *node)
     int err = gb_gemm_read(node, &g);
     if (err < 0)
         return err;
-    dense d = gemm_dense(&g);
+    dense d = gemm_dense(node, &g);
     if (gemm_is_dense(node, &g))
         return backward(e, node, &d);
     gb_product p = gemm_product(&g);
@@ -177,16 +203,15 @@ int gb_gemm_backward(gb_emit *e, gb_node *node)
 
 static bool matmul_is_dense(const gb_node *node)
 {
-    return node->in[1]->data && !node->in[0]->data && node->in[1]->shape.rank == 2 &&
+    return gb_is_weight(node->in[1]) && !node->in[0]->data && node->in[1]->shape.rank == 2 &&
            node->in[0]->shape.rank >= 2;
 }
 
-// A third input, put there by a pass, is a constant [n] bias.
+// A third input, put there by a pass, is an [n] bias.
 static dense matmul_dense(const gb_node *node, const gb_matmul *g)
 {
-    const gb_value *bias = gb_input(node, 2);
     return (dense){.axis = node->out[0]->shape.rank - 1, .k = g->k, .n = g->n, .sk = g->n, .sn = 1,
-                   .scale = 1, .bias = bias ? bias->data->data : NULL};
+                   .scale = 1, .bias = gb_input(node, 2), .bias_scale = 1};
 }
 
 int gb_matmul_forward(gb_emit *e, gb_node *node)

@@ -130,6 +130,24 @@ gb_store *gb_emit_io(gb_emit *e, size_t bytes, const char *what)
     return new_store(e, GB_STORE_IO, bytes, what);
 }
 
+gb_store *gb_emit_part(gb_emit *e, gb_store *parent, size_t offset, size_t bytes, const char *what)
+{
+    gb_store *store = new_store(e, GB_STORE_PART, bytes, what);
+    if (store) {
+        store->parent = parent;
+        store->offset = offset;
+    }
+    return store;
+}
+
+gb_store *gb_emit_extern(gb_emit *e, gb_buf *buf, size_t bytes, const char *what)
+{
+    gb_store *store = new_store(e, GB_STORE_EXTERN, bytes, what);
+    if (store)
+        store->buf = buf;
+    return store;
+}
+
 static uint64_t hash_bytes(const void *data, size_t bytes)
 {
     const unsigned char *p = data;
@@ -226,6 +244,7 @@ void gb_emit_finish(gb_emit *e)
 {
     for (size_t i = 0; i < e->n_store; i++)
         gb_store_drop_data(e->store[i]);
+    free(e->packing.table);
     free(e->launch);
     free(e->store);
     gb_arena_finish(&e->arena);

@@ -15,7 +15,9 @@
 typedef enum gb_store_kind {
     GB_STORE_TEMP,  // lives in the planned arena from first to last touching launch
     GB_STORE_CONST, // uploaded once when the session is made
-    GB_STORE_IO     // a buffer of its own, for the session's caller (inputs, outputs, gradients)
+    GB_STORE_IO,    // a buffer of its own, for the session's caller (inputs, outputs, gradients)
+    GB_STORE_PART,  // a piece of another store
+    GB_STORE_EXTERN // somebody else's buffer: the parameters
 } gb_store_kind;
 
 typedef struct gb_store gb_store;
@@ -33,8 +35,9 @@ struct gb_store {
     int64_t mask_channels;
     int first, last;   // launches that touch it (-1: none)
     // After planning:
-    gb_buf *buf;
-    size_t offset; // TEMP: bytes into its arena
+    gb_buf *buf;      // EXTERN: from the start
+    gb_store *parent; // PART: of this store
+    size_t offset;    // bytes into the arena (TEMP) or the parent (PART)
     int id;
 };
 
@@ -65,6 +68,14 @@ typedef struct gb_launch {
     gb_kernel *ready; // after planning
 } gb_launch;
 
+// What the one launch that packs the parameters does: packed[i] = parameter[table[i]] (op/pack.h).
+typedef struct gb_packing {
+    gb_launch *launch; // NULL: there are no parameters
+    int32_t *table;
+    size_t count, cap;
+    gb_store *index, *packed;
+} gb_packing;
+
 typedef struct gb_emit {
     int status; // sticky
     gb_device *dev;
@@ -80,6 +91,9 @@ typedef struct gb_emit {
     bool want_grad;   // a backward schedule will follow: forward launches may write masks
     const struct gb_choices *choices; // how layers are to be computed (op/choice.h), or NULL
     gb_node **concat; // [value id]: the Concat whose store holds the value, or NULL
+    gb_store *params; // not NULL: the parameters' flat buffer, where values with `param` lie
+    bool train;       // BatchNormalization uses the statistics of the batch
+    gb_packing packing; // of parameters, in one launch in front of all others
 } gb_emit;
 
 // Prepares recording of a graph whose uses are counted; gb_emit_finish frees what it recorded.
@@ -112,6 +126,12 @@ gb_store *gb_emit_const(gb_emit *e, const void *data, size_t bytes, const char *
 // The same for malloc'ed data that the recorder takes over; NULL data is out of memory.
 gb_store *gb_emit_const_take(gb_emit *e, void *data, size_t bytes, const char *what);
 void gb_store_drop_data(gb_store *store);
+
+// `bytes` of another store from an offset that is a multiple of the device's alignment.
+gb_store *gb_emit_part(gb_emit *e, gb_store *parent, size_t offset, size_t bytes,
+                       const char *what);
+// Somebody else's buffer, which outlives the schedule.
+gb_store *gb_emit_extern(gb_emit *e, gb_buf *buf, size_t bytes, const char *what);
 
 // --- values ---
 

@@ -57,7 +57,7 @@ static bool read_way(form *f, const char *way, const gb_device_info *info)
 
 // Small groups are merged into block-diagonal ones of at least a mask word of outputs: more
 // products with zero, but on full vectors. Returns how many are merged.
-static int64_t merge_groups(int64_t groups, int64_t k, int64_t n)
+int64_t gb_gathered_merge(int64_t groups, int64_t k, int64_t n)
 {
     int64_t best = 1, best_cost = INT64_MAX;
     for (int64_t f = 1; f <= groups; f++) {
@@ -76,42 +76,64 @@ static int64_t merge_groups(int64_t groups, int64_t k, int64_t n)
 
 bool gb_gathered_masks(int64_t groups, int64_t k, int64_t n)
 {
-    int64_t merged = merge_groups(groups, k, n);
+    int64_t merged = gb_gathered_merge(groups, k, n);
     return merged == groups || merged * n % 32 == 0;
 }
 
-// [group][block][tap][k][nr], zero where n or a merged group ends.
-static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, int64_t merged, int nr)
+int gb_gathered_columns(const gb_device_info *info, int64_t n)
 {
-    int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
-    int64_t blocks = ceil_div(n, nr);
-    size_t count = (size_t)(groups * blocks * g->taps * k * nr);
-    float *packed = count ? calloc(count, sizeof *packed) : calloc(1, sizeof *packed);
+    return choose_form(info, n).nr;
+}
+
+void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
+{
+    const int64_t k = g->k * merged, blocks = ceil_div(g->n * merged, nr);
     const gb_gathered_weights *w = &g->w;
-    const float *data = w->data->data;
-    for (int64_t i = 0; packed && i < g->groups; i++) {
-        int64_t in_group = i % merged;
+    for (int64_t i = 0; i < g->groups; i++) {
+        const int64_t in_group = i % merged;
         for (int64_t c = 0; c < g->n; c++) {
-            int64_t column = in_group * g->n + c;
-            float *block = packed + ((i / merged) * blocks + column / nr) * g->taps * k * nr;
+            const int64_t column = in_group * g->n + c;
+            const int64_t block = (i / merged) * blocks + column / nr;
             for (int64_t t = 0; t < g->taps; t++) {
-                const float *from = data + i * w->sg + c * w->sn + w->tap[t];
-                float *to = block + (t * k + in_group * g->k) * nr + column % nr;
-                for (int64_t kk = 0; kk < g->k; kk++)
-                    to[kk * nr] = w->scale * from[kk * w->sk];
+                const int64_t from = i * w->sg + c * w->sn + w->tap[t];
+                const int64_t to = ((block * g->taps + t) * k + in_group * g->k) * nr + column % nr;
+                for (int64_t kk = 0; kk < g->k; kk++) {
+                    const int64_t element = from + kk * w->sk;
+                    if (!w->index)
+                        gb_pack_put(p, (size_t)(to + kk * nr), element);
+                    else if (w->index[element] >= 0)
+                        gb_pack_put(p, (size_t)(to + kk * nr), w->index[element]);
+                }
             }
         }
     }
-    return gb_emit_const_take(e, packed, (count ? count : 1) * sizeof *packed, g->what);
+}
+
+void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
+{
+    const int64_t n = g->n * merged, padded = ceil_div(n, nr) * nr;
+    const bool each = g->bias && gb_shape_count(&g->bias->shape) > 1;
+    for (int64_t c = 0; g->bias && c < g->groups * g->n; c++)
+        gb_pack_put(p, (size_t)(c / n * padded + c % n), each ? c : 0);
+}
+
+static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, int64_t merged, int nr)
+{
+    const int64_t blocks = ceil_div(g->n * merged, nr), k = g->k * merged;
+    gb_pack p;
+    gb_pack_begin(&p, e, g->w.value, (size_t)(g->groups / merged * blocks * g->taps * k * nr),
+                  g->w.scale);
+    gb_gathered_pack(&p, g, merged, nr);
+    return gb_pack_end(&p, e, g->what);
 }
 
 static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int64_t merged, int nr)
 {
-    int64_t n = g->n * merged, groups = g->groups / merged, padded = ceil_div(n, nr) * nr;
-    float *bias = calloc((size_t)(groups * padded), sizeof *bias);
-    for (int64_t i = 0; bias && g->bias && i < groups; i++)
-        memcpy(bias + i * padded, g->bias + i * n, (size_t)n * sizeof *bias);
-    return gb_emit_const_take(e, bias, (size_t)(groups * padded) * sizeof *bias, "bias");
+    gb_pack p;
+    gb_pack_begin(&p, e, g->bias, (size_t)(g->groups / merged * ceil_div(g->n * merged, nr) * nr),
+                  g->bias_scale);
+    gb_gathered_pack_bias(&p, g, merged, nr);
+    return gb_pack_end(&p, e, "bias");
 }
 
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g)
@@ -134,7 +156,7 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     int64_t count = g->images * g->points;
     if (e->status || count == 0 || g->n == 0)
         return;
-    int64_t merged = merge_groups(g->groups, g->k, g->n);
+    int64_t merged = gb_gathered_merge(g->groups, g->k, g->n);
     int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
     const gb_choice_key key = gb_choice_gathered(e, g);
     form f = choose_form(e->info, n);

@@ -8,12 +8,13 @@
 #ifndef GB_OP_GATHERED_H
 #define GB_OP_GATHERED_H
 
-#include "op/emit.h"
+#include "op/pack.h"
 
-// Weight of group g, output channel n, input channel k at tap t:
-// scale * data[g*sg + n*sn + k*sk + tap[t]].
+// Weight of group g, output channel n, input channel k at tap t: scale * value[i] for
+// i = g*sg + n*sn + k*sk + tap[t], or scale * value[index[i]] (index -1: zero).
 typedef struct gb_gathered_weights {
-    const gb_tensor *data;
+    gb_value *value;
+    const int32_t *index; // NULL: none
     int64_t sg, sn, sk;
     const int64_t *tap; // [taps]
     float scale;
@@ -29,7 +30,8 @@ typedef struct gb_gathered {
     int64_t groups, k, n;     // k, n: channels of one group
     gb_gathered_weights w;
     // Epilogue, in this order; absent where NULL or off.
-    const float *bias;        // [groups * n]
+    gb_value *bias;           // times bias_scale: [groups * n], or one for all
+    float bias_scale;
     const gb_pixels *residual;
     bool add;                 // + y
     gb_act act;
@@ -41,6 +43,20 @@ typedef struct gb_gathered {
 } gb_gathered;
 
 void gb_gathered_record(gb_emit *e, const gb_gathered *g);
+
+// Adds the gradients of the weights and the bias, those that need one, given y's: the transposed
+// product, dW[t][k][n] = sum over m of x[rows[t][m]][k] * dy[m][n]. g describes the forward
+// product; its outs are 0, 1, 2, ..., its bias one number a channel.
+void gb_gathered_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixels *dy);
+
+// The channels of a tile: what a row of packed weights holds; and how many groups are taken
+// together as one.
+int gb_gathered_columns(const gb_device_info *info, int64_t n);
+int64_t gb_gathered_merge(int64_t groups, int64_t k, int64_t n);
+// Put the weights, [group][block][tap][k][nr], and the bias, [group][block][nr], `merged` groups
+// being one.
+void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr);
+void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int nr);
 
 // Appends the epilogue's arguments, the same for every kernel that has one (cl/common.cl).
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g);

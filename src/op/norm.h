@@ -23,8 +23,8 @@ typedef struct gb_norm_args {
 } gb_norm_args;
 int gb_norm_read(const gb_node *node, gb_norm_args *n);
 
-// Puts a BatchNormalization into training mode, the running variance unbiased; it gets outputs 1 and
-// 2 where it has none. Its attributes become its graph's own.
+// Puts a BatchNormalization into training mode, the running variance unbiased; it gets outputs 1
+// and 2 where it has none. Its attributes become its graph's own.
 int gb_batch_norm_train(gb_node *node);
 // In training mode, or with parameters that are no constants (op/batch_norm_live.c).
 bool gb_batch_norm_is_live(const gb_node *node);

@@ -8,6 +8,7 @@ int gb_conv_forward(gb_emit *e, gb_node *node);
 int gb_conv_backward(gb_emit *e, gb_node *node);
 int gb_gemm_forward(gb_emit *e, gb_node *node);
 int gb_gemm_backward(gb_emit *e, gb_node *node);
+bool gb_gemm_is_layer(const gb_node *node); // weights and a bias, not a product of activations
 int gb_matmul_forward(gb_emit *e, gb_node *node);
 int gb_matmul_backward(gb_emit *e, gb_node *node);
 int gb_max_pool_forward(gb_emit *e, gb_node *node);

@@ -224,7 +224,7 @@ static void transform_kernels(float *to, int64_t stride, const gb_gathered_weigh
     double d[TAPS][TAPS][MOST_COLUMNS] = {0}, rows[MAX_EDGE][TAPS][MOST_COLUMNS];
     double points[MAX_EDGE][MOST_COLUMNS];
     for (int64_t n = 0; n < columns; n++) {
-        const float *from = (const float *)w->data->data + (c0 + n) * w->sn + k * w->sk;
+        const float *from = (const float *)w->value->data->data + (c0 + n) * w->sn + k * w->sk;
         for (int t = 0; t < TAPS * TAPS; t++)
             d[t / TAPS][t % TAPS][n] = w->scale * from[w->tap[t]];
     }
@@ -264,7 +264,7 @@ static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int nr)
     size_t bytes = (size_t)(ceil_div(g->n, nr) * nr) * sizeof(float);
     float *bias = calloc(1, bytes);
     if (bias && g->bias)
-        memcpy(bias, g->bias, (size_t)g->n * sizeof *bias);
+        memcpy(bias, g->bias->data->data, (size_t)g->n * sizeof *bias);
     return gb_emit_const_take(e, bias, bytes, "bias");
 }
 
