@@ -57,17 +57,6 @@ static int check_output(const char *folder)
     return err;
 }
 
-// The attack at the batch asked for, at a smaller one, or at the model's own where it has no other.
-static int open_attack(attack_task *t, const gb_graph *model, const gb_attack_config *config)
-{
-    gb_session_options base = {.batch = pictures_batch(&t->p, t->cli),
-                               .normalize = t->p.normalize, .log = &t->cli->log};
-    int err = gb_attack_create(&t->attack, t->dev, model, &base, config);
-    if (model_try_own_batch(t->cli, err, model, &base))
-        err = gb_attack_create(&t->attack, t->dev, model, &base, config);
-    return err;
-}
-
 static int find_classes(attack_task *t, const values *v)
 {
     int64_t classes = gb_session_classes(gb_attack_session(t->attack));
@@ -112,7 +101,8 @@ static int execute(attack_task *t, const values *v)
     GB_TRY(pictures_open(&t->p, c, model));
     GB_TRY(check_output(c->output));
     GB_TRY(cli_open_device(&t->dev, c));
-    GB_TRY(open_attack(t, model, &config));
+    GB_TRY(model_attack(&t->attack, c, t->dev, model, pictures_batch(&t->p, c), &t->p.normalize,
+                        &config));
     GB_TRY(find_classes(t, v));
     GB_TRY(attack_prepare(t));
     t->report.device = gb_device_get_info(t->dev);

@@ -86,3 +86,13 @@ int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph
         err = gb_session_create(out, dev, model, options);
     return err == GB_ERR_ARG ? GB_ERR_UNSUPPORTED : err; // the model is what is wrong
 }
+
+int model_attack(gb_attack **out, const cli *c, gb_device *dev, const gb_graph *model,
+                 int64_t batch, const gb_normalize *normalize, const gb_attack_config *config)
+{
+    gb_session_options base = {.batch = batch, .normalize = *normalize, .log = &c->log};
+    int err = gb_attack_create(out, dev, model, &base, config);
+    if (model_try_own_batch(c, err, model, &base))
+        err = gb_attack_create(out, dev, model, &base, config);
+    return err;
+}

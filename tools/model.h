@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-#include "engine/session.h"
+#include "attack/attack.h"
 
 // Loads an ONNX file and refuses what cannot run: unsupported operators, and NaN or infinite
 // weights unless --allow-nonfinite.
@@ -14,6 +14,10 @@ int model_load(gb_graph **out, const cli *c, const char *path);
 // not fit into the device's memory; the model's own where the model runs at no other. Says so.
 int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph *model,
                   gb_session_options *options);
+
+// An attack on the model, at a batch found in the same way.
+int model_attack(gb_attack **out, const cli *c, gb_device *dev, const gb_graph *model,
+                 int64_t batch, const gb_normalize *normalize, const gb_attack_config *config);
 
 // GB_ERR_NUMERIC, naming the first, where weights are NaN or infinite.
 int model_check_finite(const gb_graph *model, const char *path);
