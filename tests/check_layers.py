@@ -19,9 +19,10 @@ ALLOWED = {
     "image": "base",
     "data": "base image",
     "attack": "base device ir engine optim image",
+    "eval": "base image data attack",
     "report": "base ir image attack",
-    "api": "base device ir onnx models op engine optim image data attack report",
-    "tools": "base device ir ref onnx models op engine optim image data attack report",
+    "api": "base device ir onnx models op engine optim image data attack eval report",
+    "tools": "base device ir ref onnx models op engine optim image data attack eval report",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CL_CALL = re.compile(r"\b(cl[A-Z]\w+|CLBlast\w+)\s*\(")

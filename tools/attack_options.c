@@ -20,6 +20,8 @@ static void fill(family *f, const attack_choice *choice)
         f->defaults[i].method = method[i]->name;
         if (choice->floats)
             f->defaults[i].eight_bit = 0;
+        if (choice->all_steps)
+            f->defaults[i].early_stop = 0;
         f->owner[f->all.n_owner++] = (settings_owner){method[i]->name, method[i]->title,
                                                       method[i]->params, &f->defaults[i]};
     }

@@ -12,10 +12,11 @@ typedef struct attack_choice {
     char letter;        // its short form, 0: none
     const char *chosen; // the default; NULL: no attack
     bool floats;        // rounding to 8 bits does not matter here unless asked for
+    bool all_steps;     // images do not rest at their first success unless asked to
 } attack_choice;
 
-// The entries of the choice and of every parameter of attacks, over a settings_values; NULL when out
-// of memory.
+// The entries of the choice and of every parameter of attacks, over a settings_values; NULL when
+// out of memory.
 const option_entry *attack_options(gb_arena *arena, size_t *n, const attack_choice *choice);
 
 // The configuration that the user's options ask for; `targeted` and `seed` are the caller's.

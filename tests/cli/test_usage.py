@@ -8,7 +8,7 @@ import subprocess
 import harness
 from harness import BOOT, FASHION, GIBBON, Skip, gibbon
 
-COMMANDS = ["devices", "info", "run", "classify", "attack", "bench", "selftest"]
+COMMANDS = ["devices", "info", "run", "classify", "attack", "bench", "selftest", "transfer"]
 
 
 def test_version():
