@@ -1,8 +1,10 @@
 // Tiny networks of every family, by both of PyTorch's exporters: logits and input gradient against
 // PyTorch's in float64 (make_small.py), with and without fusion and reuse of memory, alone and in a
-// batch, and the same bits every time.
+// batch, and the same bits every time; the same with weights that are parameters, and the gradients of
+// these (make_params.py).
 #include "support/device.h"
 
+#include "base/file.h"
 #include "engine/session.h"
 #include "image/image.h"
 #include "onnx/load.h"
@@ -105,6 +107,123 @@ static void check(const golden *g, const char *what, gb_session_options options,
     gb_session_free(s);
 }
 
+// --- parameters ---
+
+// What is left of params.bin.
+typedef struct reader {
+    const unsigned char *at, *end;
+} reader;
+
+static const void *take(reader *r, size_t bytes)
+{
+    const void *here = r->at;
+    assert_true(bytes <= (size_t)(r->end - r->at));
+    r->at += bytes;
+    return here;
+}
+
+static int32_t take_int(reader *r)
+{
+    int32_t v;
+    memcpy(&v, take(r, sizeof v), sizeof v);
+    return v;
+}
+
+// Skips to the entry of that name; `count` is how many there are.
+static bool find(reader *r, int32_t count, const char *name, void (*pass)(reader *r))
+{
+    while (count-- > 0) {
+        if (strcmp(take(r, 16), name) == 0)
+            return true;
+        pass(r);
+    }
+    return false;
+}
+
+static void skip_floats(reader *r)
+{
+    take(r, (size_t)take_int(r) * sizeof(float));
+}
+
+static void skip_model(reader *r)
+{
+    for (int32_t n = take_int(r); n > 0; n--) {
+        take(r, 16);
+        skip_floats(r);
+    }
+}
+
+// The largest relative error of the parameters' gradients; each must be small beside the largest
+// gradient, as some are zero.
+static double params_error(const gb_params *p, const float *got, reader model)
+{
+    double worst = 0, largest = 0;
+    const int32_t count = take_int(&model);
+    for (size_t i = 0; i < p->trainable; i++)
+        largest = fmax(largest, fabs(got[i]));
+    for (size_t i = 0; i < p->n_param && p->param[i].trainable; i++) {
+        const gb_param *param = &p->param[i];
+        reader r = model;
+        assert_true(find(&r, count, param->name, skip_floats));
+        assert_int_equal(take_int(&r), param->count);
+        for (size_t k = 0; k < param->count; k++) {
+            float want;
+            memcpy(&want, take(&r, sizeof want), sizeof want);
+            double off = fabs((double)got[param->offset + k] - want) / largest;
+            worst = off <= worst ? worst : off; // NaN stays
+        }
+    }
+    return worst;
+}
+
+static void check_params(const golden *g, const gb_params *p, const char *what,
+                         gb_session_options options, reader model)
+{
+    gb_session *s = NULL;
+    const size_t bytes = p->trainable * sizeof(float);
+    float *got = malloc(2 * bytes);
+    assert_non_null(got);
+    options.batch = g->input.dim[0];
+    options.grad = options.train = true;
+    options.params = p;
+    options.seed = "logits";
+    assert_ok(gb_session_create(&s, test_device(), g->model, &options));
+    for (int run = 0; run < 2; run++) {
+        assert_ok(gb_session_upload(s, gb_session_input(s, 0), g->input.data));
+        assert_ok(gb_session_upload(s, gb_session_seed(s), g->seed.data));
+        assert_ok(gb_session_gradient(s));
+        assert_ok(gb_buf_read(gb_session_param_grad(s), 0, got + (size_t)run * p->trainable,
+                              bytes));
+    }
+    double worst = params_error(p, got, model);
+    print_message("  %-20s parameters %.1e\n", what, worst);
+    assert_true(worst <= limit); // false for NaN
+    assert_memory_equal(got, got + p->trainable, bytes);
+    free(got);
+    gb_session_free(s);
+}
+
+static void run_params(const golden *g, const char *name)
+{
+    char path[4096];
+    void *data = NULL;
+    size_t size = 0;
+    gb_params *p = NULL;
+    const char *folder = getenv("GIBBON_GOLDEN");
+    snprintf(path, sizeof path, "%s/params.bin", folder ? folder : "tests/golden/data");
+    assert_ok(gb_file_read(&data, &size, path));
+    reader r = {data, (const unsigned char *)data + size};
+    assert_true(find(&r, take_int(&r), name, skip_model));
+    assert_ok(gb_params_create(&p, test_device(), g->model));
+    check_params(g, p, "training", (gb_session_options){0}, r);
+    check_params(g, p, "training, no fusion",
+                 (gb_session_options){.no_fusion = true, .keep_all = true}, r);
+    check(g, "over parameters", (gb_session_options){.params = p}, 0, 2);
+    check(g, "the same in chunks", (gb_session_options){.params = p, .chunk = 1}, 0, 2);
+    gb_params_free(p);
+    free(data);
+}
+
 typedef struct network {
     const char *name, *exporter;
 } network;
@@ -120,6 +239,8 @@ static void run_network(void **state)
     check(&g, "one picture", (gb_session_options){0}, 1, 1);
     check(&g, "no fusion, no reuse", (gb_session_options){.no_fusion = true, .keep_all = true}, 0,
           2);
+    if (strcmp(n->exporter, "ts.onnx") == 0)
+        run_params(&g, n->name);
     golden_finish(&g);
 }
 
