@@ -1,7 +1,7 @@
 // Tiny networks of every family, by both of PyTorch's exporters: logits and input gradient against
 // PyTorch's in float64 (make_small.py), with and without fusion and reuse of memory, alone and in a
-// batch, and the same bits every time; the same with weights that are parameters, and the gradients of
-// these (make_params.py).
+// batch, and the same bits every time; the same with weights that are parameters, and their
+// gradients (make_params.py).
 #include "support/device.h"
 
 #include "base/file.h"
