@@ -155,10 +155,11 @@ static int attack_source(run *r, size_t source)
     r->passed = r->n_waiting = 0;
     GB_TRY(gb_loader_seek(r->loader, 0, 0));
     err = gb_attack_stream(r->attack[source], &feed);
-    if (err < 0) {
-        gb_fail_in(err, "%s", r->options->name[source]);
-        goto fail;
-    }
+    if (err == GB_ERR_CANCELLED)
+        return gb_fail(err, "interrupted at picture %zu of %zu, against %s", r->passed,
+                       r->out->images, r->options->name[source]);
+    if (err < 0)
+        return gb_fail_in(err, "%s", r->options->name[source]);
     err = show(r);
 fail:
     return err;
