@@ -76,9 +76,9 @@ GB_API int gb_device_describe_all(char **text);
 
 typedef struct gb_model gb_model;
 
-/* Reads an ONNX image classifier: one input (N,C,H,W), one output of a number per class. A file
- * whose metadata holds gibbon's preprocessing uses it; others take pixels as they are until
- * gb_model_set_preprocess. */
+/* Reads an ONNX image classifier, or "builtin:NAME", one that the library brings (`gibbon models`
+ * lists them): one input (N,C,H,W), one output of a number per class. A file whose metadata holds
+ * gibbon's preprocessing uses it; others take pixels as they are until gb_model_set_preprocess. */
 GB_API int gb_model_load(gb_model **out, const char *path);
 GB_API void gb_model_free(gb_model *model);
 

@@ -3,7 +3,7 @@
 #include "attack/attack.h"
 #include "attack/quantize.h"
 #include "image/preproc.h"
-#include "onnx/load.h"
+#include "models/builtin.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -109,7 +109,7 @@ int gb_model_load(gb_model **out, const char *path)
     gb_model *model = calloc(1, sizeof *model);
     if (!model)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a model");
-    GB_TRY(gb_onnx_load(&model->graph, path));
+    GB_TRY(gb_model_read(&model->graph, NULL, path, NULL));
     GB_TRY(gb_model_unsupported(&missing, model->graph));
     if (missing) {
         err = gb_fail(GB_ERR_UNSUPPORTED, "%s: operators that gibbon does not have: %s", path,

@@ -68,15 +68,20 @@ static gb_verdict judge(attack_task *t, size_t row)
 
 static int find_label(attack_task *t, gb_report_image *image, const gb_item *item)
 {
-    static const char *const source[] = {"prediction", "option", "file name", "folder"};
+    static const char *const source[] = {"prediction", "option", "file name", "folder", "data set"};
+    const int truth = pictures_truth(&t->p, (size_t)(image - t->done));
+    const label_source from =
+        t->source == LABEL_PREDICTED && truth >= 0 ? LABEL_DATA : t->source;
     int err = 0;
-    image->label = t->source == LABEL_GIVEN ? t->label : image->clean.index;
+    image->label = from == LABEL_GIVEN ? t->label
+                   : from == LABEL_DATA ? truth
+                                        : image->clean.index;
     if (t->source == LABEL_FILE || t->source == LABEL_FOLDER)
         err = gb_item_label(&image->label, item,
                             t->source == LABEL_FILE ? GB_LABEL_FILE : GB_LABEL_FOLDER, &t->p.labels,
                             (int64_t)t->classes);
     image->label_name = class_name(t, image->label);
-    image->label_source = source[t->source];
+    image->label_source = source[from];
     return err;
 }
 
@@ -100,7 +105,7 @@ static int load(attack_task *t, size_t first, size_t count, size_t *rows)
         image->input = gb_arena_strdup(&t->arena, gb_item_text(name, sizeof name, item));
         if (!image->input)
             return GB_ERR_NOMEM;
-        if (gb_item_load(pixels, item, &t->p.preproc) < 0) {
+        if (pictures_read(&t->p, i, pixels) < 0) {
             fail_image(t, image);
             continue;
         }

@@ -8,7 +8,10 @@
 #include "report/panel.h"
 #include "report/report.h"
 
-typedef enum label_source { LABEL_PREDICTED, LABEL_GIVEN, LABEL_FILE, LABEL_FOLDER } label_source;
+typedef enum label_source {
+    LABEL_PREDICTED, // or LABEL_DATA, where the pictures are a data set's
+    LABEL_GIVEN, LABEL_FILE, LABEL_FOLDER, LABEL_DATA
+} label_source;
 
 enum { ATTACK_SHEET = 40 }; // the most pictures on one sheet
 

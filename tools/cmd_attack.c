@@ -21,7 +21,8 @@ static const option_entry table[] = {
     {"label", 0, OPTION_TEXT, offsetof(values, label), "CLASS",
      "the true class, or from-name (n02510455_panda.JPEG with WordNet IDs in --labels, "
      "panda_388.png) or from-folder (default: what the model sees in the unchanged picture)"},
-    CLI_OUTPUT("where the results go: a PNG and an explaining picture for each input"),
+    CLI_OUTPUT("where the results go: a PNG and an explaining picture for each input, and a sheet "
+               "of all of them (default: out)"),
     CLI_PREPROCESS,
     CLI_LABELS,
     CLI_BATCH,
@@ -92,13 +93,12 @@ static int execute(attack_task *t, const values *v)
     gb_graph *model = NULL;
     gb_attack_config config;
     int err = 0;
-    if (c->words.count < 2)
+    if (c->words.count < 1)
         return cli_usage(c, "give a model and pictures");
-    if (!c->output)
-        return cli_usage(c, "give -o DIR");
     GB_TRY(configure(&config, v));
     GB_TRY(model_load(&model, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, c, model));
+    GB_TRY(pictures_own(&t->p, c, model));
     GB_TRY(check_output(c->output));
     GB_TRY(cli_open_device(&t->dev, c));
     GB_TRY(model_attack(&t->attack, c, t->dev, model, pictures_batch(&t->p, c), &t->p.normalize,
@@ -123,7 +123,7 @@ fail:
 
 static int run(int argc, char **argv)
 {
-    values v = {0};
+    values v = {.cli.output = "out"};
     attack_task t = {.cli = &v.cli};
     size_t n_param = 0;
     const option_entry *params = attack_options(&t.arena, &n_param, &choice);
@@ -147,11 +147,12 @@ static int run(int argc, char **argv)
 
 const cli_command cmd_attack = {
     .name = "attack",
-    .synopsis = "MODEL PICTURE... -o DIR [options]",
+    .synopsis = "MODEL [PICTURE...] [-o DIR] [options]",
     .summary = "change pictures a little so that a model gets them wrong",
     .details =
         "A picture is a .jpg or .png file, a folder of them, or an .npy of [N,]C,H,W in [0,1] at\n"
-        "the model's size. Each result is saved as an 8-bit PNG inside the ball around the input,\n"
-        "read back and classified again: only what survives that counts as a success.",
+        "the model's size. Without one, a model that names its data is tried on a test picture of\n"
+        "each class. Each result is saved as an 8-bit PNG inside the ball around the input, read\n"
+        "back and classified again: only what survives that counts as a success.",
     .run = run,
 };

@@ -72,7 +72,7 @@ static int classify(task *t, size_t first, size_t count)
     size_t rows = 0;
     int err = 0;
     for (size_t i = first; i < first + count; i++) {
-        if (gb_item_load(t->images + rows * t->p.pixels, &t->p.list.item[i], &t->p.preproc) < 0)
+        if (pictures_read(&t->p, i, t->images + rows * t->p.pixels) < 0)
             cli_error(&t->v.cli);
         else
             t->row[rows++] = i;
@@ -96,10 +96,11 @@ static int execute(task *t)
 {
     cli *c = &t->v.cli;
     int err = 0;
-    if (c->words.count < 2)
+    if (c->words.count < 1)
         return cli_usage(c, "give a model and pictures");
     GB_TRY(model_load(&t->model, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, c, t->model));
+    GB_TRY(pictures_own(&t->p, c, t->model));
     GB_TRY(cli_open_device(&t->dev, c));
     gb_session_options options = {
         .batch = pictures_batch(&t->p, c),
@@ -162,7 +163,7 @@ static int run(int argc, char **argv)
 
 const cli_command cmd_classify = {
     .name = "classify",
-    .synopsis = "MODEL PICTURE... [options]",
+    .synopsis = "MODEL [PICTURE...] [options]",
     .summary = "name what a model sees in pictures",
     .details = "A picture is a .jpg or .png file, a folder of them, or an .npy of [N,]C,H,W in\n"
                "[0,1] at the model's size.",

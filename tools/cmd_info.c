@@ -4,7 +4,7 @@
 
 #include "engine/instance.h"
 #include "image/preproc.h"
-#include "onnx/load.h"
+#include "models/builtin.h"
 #include "op/op.h"
 #include "report/report.h"
 
@@ -341,7 +341,7 @@ static int execute(const values *v)
         err = cli_usage(c, "give one model");
         goto fail;
     }
-    GB_TRY(gb_onnx_load(&model, c->words.text[0]));
+    GB_TRY(gb_model_read(&model, NULL, c->words.text[0], NULL));
     GB_TRY(gather(report, model, v));
     if (c->json)
         GB_TRY(cli_print_json(json_incref(report)));

@@ -1,7 +1,7 @@
 // Loads models, refuses those that cannot run, and finds a batch that fits.
 #include "model.h"
 
-#include "onnx/load.h"
+#include "models/builtin.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,9 +40,12 @@ int model_check_finite(const gb_graph *model, const char *path)
 int model_load(gb_graph **out, const cli *c, const char *path)
 {
     gb_graph *model = NULL;
+    const gb_arch *arch;
     char *missing = NULL;
     int err = 0;
-    GB_TRY(gb_onnx_load(&model, path));
+    GB_TRY(gb_model_read(&model, &arch, path, NULL));
+    if (arch)
+        cli_note(c, "%s: untrained, with the initial weights of seed 0", path);
     GB_TRY(gb_model_unsupported(&missing, model));
     if (missing) {
         err = gb_fail(GB_ERR_UNSUPPORTED,

@@ -6,8 +6,8 @@
 
 #include "attack/attack.h"
 
-// Loads an ONNX file and refuses what cannot run: unsupported operators, and NaN or infinite
-// weights unless --allow-nonfinite.
+// Loads an ONNX file or a built-in model (builtin:NAME) and refuses what cannot run: unsupported
+// operators, and NaN or infinite weights unless --allow-nonfinite.
 int model_load(gb_graph **out, const cli *c, const char *path);
 
 // A session at options->batch, or at what can be had: half of it, again and again, while it does

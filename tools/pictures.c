@@ -1,6 +1,9 @@
 // Settles how pictures become a model's input.
 #include "pictures.h"
 
+#include "models/builtin.h"
+
+#include <stdio.h>
 #include <string.h>
 
 // What published models of these input sizes mostly want; people are told about the guess.
@@ -58,6 +61,57 @@ fail:
     return err;
 }
 
+int pictures_own(pictures *p, const cli *c, const gb_graph *model)
+{
+    enum { MOST = 10 };
+    const char *data = gb_graph_meta(model, GB_DATA_META);
+    if (p->list.count)
+        return 0;
+    if (!data)
+        return cli_usage(c, "give a model and pictures");
+    const gb_dataset_options options = {.split = GB_SPLIT_TEST, .labels = &p->labels,
+                                        .log = &c->log};
+    int err = gb_dataset_open(&p->data, data, &options);
+    if (err < 0)
+        return gb_fail_in(err, "%s has test pictures of its own, but give others",
+                          c->words.text[0]);
+    GB_TRY(gb_dataset_fit(p->data, &p->preproc));
+    if (!(p->pick = gb_arena_array(&p->data->arena, MOST, sizeof *p->pick)))
+        return GB_ERR_NOMEM;
+    for (int label = 0; label < p->data->classes && label < MOST; label++) {
+        char name[64], path[512];
+        size_t i = 0, n = p->list.count;
+        while (i < p->data->count && p->data->label[i] != label)
+            i++;
+        if (i == p->data->count)
+            continue;
+        p->pick[n] = i;
+        gb_dataset_class_text(name, sizeof name, p->data, label);
+        for (char *at = name; *at; at++)
+            *at = *at == ' ' || *at == '/' ? '-' : *at;
+        snprintf(path, sizeof path, "%s_%zu_%s", data, i, name);
+        GB_TRY(gb_grow(&p->list.item, &p->list.capacity, n + 1, sizeof *p->list.item));
+        p->list.item[p->list.count++] =
+            (gb_item){.path = gb_arena_strdup(&p->list.arena, path), .row = -1};
+        if (!p->list.item[n].path)
+            return GB_ERR_NOMEM;
+    }
+fail:
+    return err;
+}
+
+int pictures_read(const pictures *p, size_t i, float *chw)
+{
+    int label;
+    return p->data ? gb_dataset_read(p->data, p->pick[i], chw, &label)
+                   : gb_item_load(chw, &p->list.item[i], &p->preproc);
+}
+
+int pictures_truth(const pictures *p, size_t i)
+{
+    return p->data ? p->data->label[p->pick[i]] : -1;
+}
+
 int pictures_open(pictures *p, const cli *c, gb_graph *model)
 {
     int err = 0;
@@ -84,6 +138,7 @@ void pictures_check_labels(const pictures *p, const cli *c, int64_t classes)
 void pictures_close(pictures *p)
 {
     gb_list_finish(&p->list);
+    gb_dataset_free(p->data);
     gb_labels_finish(&p->labels);
 }
 

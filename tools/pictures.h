@@ -4,13 +4,15 @@
 
 #include "model.h"
 
-#include "image/list.h"
+#include "data/data.h"
 
 typedef struct pictures {
     gb_preproc preproc;     // settled for the model
     gb_normalize normalize; // the part of it that runs on the device
     gb_labels labels;       // empty without --labels
     gb_list list;
+    gb_dataset *data; // where no pictures were given: what the model's metadata names
+    size_t *pick;     // [list.count]: the pictures in it, and the list has their names
     int channels, height, width;
     size_t pixels; // their product
 } pictures;
@@ -20,6 +22,15 @@ typedef struct pictures {
 // model leaves open is fixed in it.
 int pictures_open(pictures *p, const cli *c, gb_graph *model);
 void pictures_close(pictures *p);
+
+// Where no pictures were given: the first test picture of each of up to ten classes of the data
+// that the model's metadata name. GB_ERR_ARG where they name none.
+int pictures_own(pictures *p, const cli *c, const gb_graph *model);
+
+// Picture i of the list as the model's pixels, (C,H,W) in [0,1].
+int pictures_read(const pictures *p, size_t i, float *chw);
+// Its class where the data tell, else -1.
+int pictures_truth(const pictures *p, size_t i);
 
 // Says so where --labels names classes that the model does not have.
 void pictures_check_labels(const pictures *p, const cli *c, int64_t classes);

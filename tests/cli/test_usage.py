@@ -65,7 +65,8 @@ def test_missing_arguments():
     gibbon("info", code=2, says="give one model .usage: gibbon info MODEL")
     gibbon("run", FASHION, code=2, says="give -o DIR")
     gibbon("classify", FASHION, code=2, says="give a model and pictures")
-    gibbon("attack", FASHION, BOOT, code=2, says="give -o DIR")
+    gibbon("attack", FASHION, code=2, says="give a model and pictures")
+    gibbon("attack", code=2, says="give a model and pictures")
 
 
 def test_attack_parameters():
