@@ -97,11 +97,15 @@ static vf vfirst(int n, vf a, vf b)
     return select(b, a, VLANES < n);
 }
 
-// Bit i of the result: lane i of a comparison is true.
+// Bit i of the result: lane i of a comparison is true. x86 has an instruction for that.
 static uint vbits(vi c)
 {
 #if VW == 1
     return c != 0;
+#elif VW == 16 && defined(__AVX512DQ__)
+    return (ushort)__builtin_ia32_cvtd2mask512(c);
+#elif VW == 8 && defined(__AVX__)
+    return (uchar)__builtin_ia32_movmskps256(as_float8(c));
 #elif VW == 4
     int4 b = c & (int4)(1, 2, 4, 8);
     return b.x | b.y | b.z | b.w;

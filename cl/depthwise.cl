@@ -3,10 +3,9 @@
 #define NV (32 / VW)
 
 kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x_image,
-                      global const int *restrict rows, int points, int count,
+                      global const int *restrict rows, int points, int count, int y_image,
                       global const float *restrict w, int w_pitch, int channels,
-                      global const float *restrict bias,
-                      global float *y, int y0, int y_pitch, int y_image,
+                      global const float *restrict bias, global float *y, int y0, int y_pitch,
                       global const float *res, int r0, int r_pitch, int add,
                       int act, float lo, float hi, float slope, global uint *act_mask,
                       global const uint *mask, float mask_slope)

@@ -51,6 +51,13 @@ const gb_case gb_cases[] = {
     {"Conv", 11, "1x5x9x9 =5x1x3x3", "group=5 pads=2,2,2,2 dilations=2,2"},
     {"Conv", 11, "1x3x6x6 =6x1x3x3 =6", "group=3 pads=1,1,1,1"},
     {"Conv", 11, "1x3x6x5 =3x1x3x3", "group=3 pads=0,1,2,1"},
+    // depthwise along rows: whole tiles, partial ones, and edges of each
+    {"Conv", 11, "1x17x5x16 =17x1x3x3 =17", "group=17 pads=1,1,1,1", "Relu6"},
+    {"Conv", 11, "2x33x6x31 =33x1x3x3", "group=33 pads=1,1,1,1 strides=2,2", "Relu"},
+    {"Conv", 11, "1x16x9x17 =16x1x5x5 =16", "group=16 pads=2,2,2,2 strides=2,2"},
+    {"Conv", 11, "1x16x4x23 =16x1x7x7", "group=16 pads=3,3,3,3"},
+    {"Conv", 11, "1x4x6x9 =4x1x2x4", "group=4 pads=0,1,1,2 strides=3,1"},
+    {"Conv", 11, "1x4x6x9 =4x1x3x2", "group=4 strides=1,3"},
     {"Conv", 11, "2x3x17 =5x3x3 =5", "pads=1,1 strides=2,"},
     {"Conv", 11, "2x4x9 =4x1x3", "group=4 pads=2,0"},
     {"Conv", 11, "1x2x4x5x6 =3x2x3x3x3 =3", "pads=1,1,1,1,1,1"},

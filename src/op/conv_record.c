@@ -13,6 +13,7 @@
 
 enum {
     DEPTHWISE_POINTS = 4,
+    DEPTHWISE_EDGE = 7, // the widest kernel whose rows are unrolled
     DEPTHWISE_TAPS = 121 // a work-item notes where each tap of its points lies
 };
 
@@ -32,8 +33,50 @@ static int choose_winograd(gb_emit *e, const gb_node *node, const gb_window *w, 
                : 0;
 }
 
-// What the two directions of the depthwise kernel share: a gathered sum with one channel a group.
-static void depthwise(gb_emit *e, const gb_gathered *g)
+// Starts a launch of the processors' kernel, which goes along rows; false where it does not suit.
+static bool launch_rows(gb_emit *e, const gb_gathered *g, const gb_window *w, bool backward)
+{
+    const int64_t *in = backward ? w->out : w->in, *out = backward ? w->in : w->out;
+    if (e->info->type != GB_DEVICE_CPU || w->kernel[0] != 1 || w->in[0] != 1 ||
+        w->pad_begin[0] || w->dilation[1] != 1 || w->dilation[2] != 1 || w->stride[2] > 2 ||
+        w->kernel[1] > DEPTHWISE_EDGE || w->kernel[2] > DEPTHWISE_EDGE)
+        return false;
+    // As many pixels as registers allow; to data a multiple of the stride.
+    int px = e->info->vector_width < 16 ? 4 : w->stride[2] > 1 && backward ? 8 : 7;
+    gb_emit_launch(e, "depthwise_rows", "depthwise_rows",
+                   "-DKH=%d -DKW=%d -DSY=%d -DSX=%d -DPX=%d -DBACKWARD=%d", (int)w->kernel[1],
+                   (int)w->kernel[2], (int)w->stride[1], (int)w->stride[2], px, backward);
+    gb_put_pixels(e, &g->x);
+    gb_put_i32(e, in[1]);
+    gb_put_i32(e, in[2]);
+    gb_put_i32(e, out[1]);
+    gb_put_i32(e, out[2]);
+    gb_put_i32(e, w->pad_begin[1]);
+    gb_put_i32(e, w->pad_begin[2]);
+    // Two items a row where rows are few for the processor's cores.
+    int64_t rows = w->batch * out[1];
+    bool few = rows < 16 * (int64_t)e->info->compute_units && g->groups > 32;
+    gb_emit_size(e, few ? 2 : 1, (size_t)rows, 1);
+    return true;
+}
+
+static void launch_points(gb_emit *e, const gb_gathered *g, int64_t count)
+{
+    gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d -DTAPS=%d", DEPTHWISE_POINTS,
+                   (int)g->taps);
+    gb_put_pixels(e, &g->x);
+    gb_put_i32(e, g->x_image);
+    gb_put_store(e, gb_emit_const(e, g->rows, (size_t)(g->taps * g->points) * sizeof(int32_t),
+                                  "rows"));
+    gb_put_i32(e, g->points);
+    gb_put_i32(e, count);
+    gb_put_i32(e, g->y_image);
+    gb_emit_size(e, e->info->type == GB_DEVICE_GPU ? (size_t)(g->groups + 31) / 32 : 1,
+                 (size_t)((count + DEPTHWISE_POINTS - 1) / DEPTHWISE_POINTS), 1);
+}
+
+// What the two directions of depthwise convolution share: a gathered sum with one channel a group.
+static void depthwise(gb_emit *e, const gb_gathered *g, const gb_window *window, bool backward)
 {
     int64_t channels = g->groups, pitch = (channels + 31) / 32 * 32;
     gb_pack w, bias;
@@ -47,29 +90,17 @@ static void depthwise(gb_emit *e, const gb_gathered *g)
     }
     gb_store *weights = gb_pack_end(&w, e, g->what), *biases = gb_pack_end(&bias, e, "bias");
     int64_t count = g->images * g->points;
-    gb_launch *l = gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d -DTAPS=%d",
-                                  DEPTHWISE_POINTS, (int)g->taps);
-    gb_put_store(e, g->x.store);
-    gb_put_i32(e, g->x.offset);
-    gb_put_i32(e, g->x.pitch);
-    gb_put_i32(e, g->x_image);
-    gb_put_store(e, gb_emit_const(e, g->rows, (size_t)(g->taps * g->points) * sizeof(int32_t),
-                                  "rows"));
-    gb_put_i32(e, g->points);
-    gb_put_i32(e, count);
+    if (!launch_rows(e, g, window, backward))
+        launch_points(e, g, count);
     gb_put_store(e, weights);
     gb_put_i32(e, pitch);
     gb_put_i32(e, channels);
     gb_put_store(e, biases);
-    gb_put_store(e, g->y.store);
-    gb_put_i32(e, g->y.offset);
-    gb_put_i32(e, g->y.pitch);
-    gb_put_i32(e, g->y_image);
+    gb_put_pixels(e, &g->y);
     gb_put_epilogue(e, g);
-    gb_emit_size(e, e->info->type == GB_DEVICE_GPU ? (size_t)pitch / 32 : 1,
-                 (size_t)((count + DEPTHWISE_POINTS - 1) / DEPTHWISE_POINTS), 1);
-    if (l)
-        l->flops = 2.0 * (double)count * (double)g->taps * (double)channels;
+    if (!e->status)
+        e->launch[e->n_launch - 1]->flops =
+            2.0 * (double)count * (double)g->taps * (double)channels;
 }
 
 // Sets the last launch's useful operations: those of the plain algorithm, whatever was computed.
@@ -116,7 +147,7 @@ static void record(gb_emit *e, gb_node *node, const gb_window *w, gb_gathered *g
     gb_narrow narrow = {0};
     int tile = choose_winograd(e, node, w, false);
     if (is_depthwise(w)) {
-        depthwise(e, g);
+        depthwise(e, g, w, false);
     } else if (tile) {
         gb_winograd_record(e, g, w, false, tile);
     } else {
@@ -275,7 +306,7 @@ static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w,
     if (!tap || !rows)
         gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "%s: out of memory", gb_node_text(node)));
     else
-        depthwise(e, &g);
+        depthwise(e, &g, w, true);
     free(rows);
 }
 
