@@ -20,7 +20,7 @@ ALLOWED = {
     "data": "base image",
     "attack": "base device ir engine optim image",
     "eval": "base image data attack",
-    "report": "base ir image attack",
+    "report": "base ir image data attack eval",
     "api": "base device ir onnx models op engine optim image data attack eval report",
     "tools": "base device ir ref onnx models op engine optim image data attack eval report",
 }

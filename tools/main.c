@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const cli_command *const commands[] = {
-    &cmd_devices, &cmd_info, &cmd_run, &cmd_classify, &cmd_attack, &cmd_transfer, &cmd_models,
-    &cmd_bench, &cmd_selftest,
+    &cmd_devices, &cmd_info, &cmd_run, &cmd_classify, &cmd_attack, &cmd_eval, &cmd_transfer,
+    &cmd_models, &cmd_bench, &cmd_selftest,
 };
 
 static const char *name_at(const void *state, size_t i)

@@ -1,6 +1,8 @@
 // Pictures out of an open data set, at the size a model wants.
 #include "data/internal.h"
 
+#include "base/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,4 +73,18 @@ char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int in
     else
         snprintf(buf, size, "class %d", index);
     return buf;
+}
+
+uint64_t gb_dataset_hash(const gb_dataset *ds)
+{
+    char name[4096];
+    uint64_t hash = gb_hash(GB_HASH_INIT, ds->label, ds->count * sizeof *ds->label);
+    if (ds->bytes)
+        return gb_hash(hash, ds->bytes, ds->count * (size_t)ds->native_channels *
+                                            (size_t)ds->native_height * (size_t)ds->native_width);
+    for (size_t i = 0; i < ds->count; i++) {
+        gb_dataset_item_text(name, sizeof name, ds, i);
+        hash = gb_hash(hash, name, strlen(name) + 1);
+    }
+    return hash;
 }

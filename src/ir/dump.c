@@ -1,9 +1,12 @@
 // A graph as text: one line a value that no node makes, one line a node.
 #include "ir/ir.h"
 
+#include "base/hash.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *dtype_name(gb_dtype type)
 {
@@ -104,4 +107,19 @@ char *gb_graph_dump(const gb_graph *graph)
         return NULL;
     }
     return text;
+}
+
+int gb_graph_hash(uint64_t *hash, const gb_graph *graph)
+{
+    char *text = gb_graph_dump(graph);
+    if (!text)
+        return gb_fail(GB_ERR_NOMEM, "out of memory");
+    *hash = gb_hash(GB_HASH_INIT, text, strlen(text));
+    free(text);
+    for (size_t i = 0; i < graph->n_value; i++) {
+        const gb_tensor *data = graph->value[i]->data;
+        if (data)
+            *hash = gb_hash(*hash, data->data, gb_tensor_bytes(data));
+    }
+    return 0;
 }

@@ -8,7 +8,7 @@ import subprocess
 import harness
 from harness import BOOT, FASHION, GIBBON, Skip, gibbon
 
-COMMANDS = ["devices", "info", "run", "classify", "attack", "bench", "selftest", "transfer"]
+COMMANDS = ["devices", "info", "run", "classify", "attack", "eval", "bench", "selftest", "transfer"]
 
 
 def test_version():

@@ -1,0 +1,85 @@
+// An evaluation as JSON.
+#include "report/eval.h"
+
+#include <math.h>
+
+static json_t *real(double v) // JSON has no NaN
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *rate_json(const gb_rate *r)
+{
+    return json_pack("{s:I, s:I, s:o, s:[o, o]}", "count", (json_int_t)r->count, "total",
+                     (json_int_t)r->total, "value", real(r->value), "interval", real(r->low),
+                     real(r->high));
+}
+
+// One object a class that has pictures.
+static json_t *classes_json(const gb_eval_report *r)
+{
+    const gb_metrics *m = r->metrics;
+    json_t *list = json_array();
+    for (int c = 0; c < m->classes; c++) {
+        if (!m->class_accuracy[c].total)
+            continue;
+        json_t *o = json_pack("{s:i, s:o, s:o}", "class", c, "name",
+                              gb_report_text_json(r->class_name[c]), "accuracy",
+                              rate_json(&m->class_accuracy[c]));
+        if (m->attack)
+            json_object_set_new(o, "robust_accuracy", rate_json(&m->class_robust[c]));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+// What is not zero, as [true, seen, pictures]: 1000 classes have a million entries.
+static json_t *confusion_json(const gb_metrics *m, const size_t *matrix)
+{
+    json_t *list = json_array();
+    for (int t = 0; t < m->classes; t++) {
+        for (int s = 0; s < m->classes; s++) {
+            size_t count = matrix[(size_t)t * (size_t)m->classes + (size_t)s];
+            if (count)
+                json_array_append_new(list, json_pack("[i, i, I]", t, s, (json_int_t)count));
+        }
+    }
+    return list;
+}
+
+static void put_attack(json_t *o, const gb_eval_report *r)
+{
+    const gb_metrics *m = r->metrics;
+    json_object_set_new(o, "attack", gb_report_attack_json(r->config));
+    json_object_set_new(o, "robust_accuracy", rate_json(&m->robust));
+    if (m->eight_bit)
+        json_object_set_new(o, "robust_accuracy_8bit", rate_json(&m->robust_8bit));
+    json_object_set_new(o, "attacked", json_integer((json_int_t)m->attacked));
+    json_object_set_new(o, "broken", json_integer((json_int_t)m->broken));
+    json_object_set_new(o, "zero_gradient", json_integer((json_int_t)m->zero_gradient));
+    json_object_set_new(o, "mean_iterations", real(m->mean_iterations));
+    json_object_set_new(o, "mean_linf", real(m->mean_linf));
+    json_object_set_new(o, "mean_l2", real(m->mean_l2));
+    json_object_set_new(o, "confusion_adversarial", confusion_json(m, m->confusion_adversarial));
+}
+
+int gb_eval_json(json_t **out, const gb_eval_report *r)
+{
+    const gb_metrics *m = r->metrics;
+    json_t *o = json_pack(
+        "{s:o, s:{s:o, s:o, s:I}, s:{s:o, s:I, s:i, s:b}, s:i, s:I, s:I, s:o, s:o, s:o, s:o}",
+        "device", gb_report_device_json(r->device),
+        "model", "path", gb_report_text_json(r->model), "preprocess",
+        gb_report_text_json(r->preprocess), "batch", (json_int_t)r->batch,
+        "data", "spec", gb_report_text_json(r->data->spec), "pictures",
+        (json_int_t)r->data->count, "classes", r->data->classes, "data_classes", r->data_classes,
+        "ranks", r->ranks, "images", (json_int_t)m->images, "earlier", (json_int_t)r->earlier,
+        "accuracy", rate_json(&m->accuracy), "classes", classes_json(r), "confusion",
+        confusion_json(m, m->confusion), "seconds", real(r->seconds));
+    if (!o)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for the report");
+    if (m->attack)
+        put_attack(o, r);
+    *out = o;
+    return 0;
+}
