@@ -23,12 +23,10 @@ static bool is_depthwise(const gb_window *w)
            gb_window_taps(w) <= DEPTHWISE_TAPS;
 }
 
-// Winograd transforms constants, on the host.
 static int choose_winograd(gb_emit *e, const gb_node *node, const gb_window *w, bool backward)
 {
-    const gb_value *bias = gb_input(node, 2);
     const gb_choice_key key = gb_choice_window(e, w, backward);
-    return node->in[1]->data && (!bias || bias->data)
+    return gb_winograd_packs(node->in[1])
                ? gb_winograd_choose(e->info, gb_emit_way(e, &key), w, backward)
                : 0;
 }

@@ -6,14 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The finite points; the last one is infinity. With these F(4x4)'s error is twice that of the
-// direct sum; with the customary 0, +-1, +-2 it is four times that.
-static const double points2[] = {0, 1, -1}, points4[] = {0, 0.625, -0.625, 1.5, -1.5};
-
 enum {
-    TAPS = 3,
-    MAX_EDGE = 6,
-    MOST_COLUMNS = 32,
+    TAPS = GB_WINOGRAD_TAPS,
     LINE = 16,           // floats of a cache line
     MAX_SCRATCH = 1 << 20, // a second-level cache, bytes
     USUAL_BATCH = 4
@@ -189,85 +183,6 @@ int gb_winograd_choose(const gb_device_info *info, const char *way, const gb_win
     return best;
 }
 
-// --- weights ---
-
-// G[point][tap]: a row evaluates a polynomial of three coefficients at its point, over the product
-// of the point's distances from the others.
-static void weight_transform(double g[MAX_EDGE][TAPS], int tile)
-{
-    const double *at = tile == 4 ? points4 : points2;
-    const int finite = tile + 1;
-    for (int i = 0; i < finite; i++) {
-        double distance = 1;
-        for (int j = 0; j < finite; j++)
-            distance *= i == j ? 1 : at[i] - at[j];
-        for (int t = 0; t < TAPS; t++)
-            g[i][t] = (t == 0 ? 1 : t == 1 ? at[i] : at[i] * at[i]) / distance;
-    }
-    memcpy(g[finite], (double[TAPS]){0, 0, 1}, sizeof g[finite]);
-}
-
-// out[i][n] = the sum over r of g[i][r] * in[r][n], of MOST_COLUMNS columns n.
-static void combine(double *out, int64_t out_step, const double g[MAX_EDGE][TAPS], int edge,
-                    const double *in, int64_t in_step)
-{
-    for (int i = 0; i < edge; i++)
-        for (int n = 0; n < MOST_COLUMNS; n++)
-            out[i * out_step + n] = g[i][0] * in[n] + g[i][1] * in[in_step + n] +
-                                    g[i][2] * in[2 * in_step + n];
-}
-
-// G w G' for one input channel and a block of output channels, a point every `stride` floats.
-static void transform_kernels(float *to, int64_t stride, const gb_gathered_weights *w, int64_t c0,
-                              int64_t k, int64_t columns, const double g[MAX_EDGE][TAPS], int edge)
-{
-    double d[TAPS][TAPS][MOST_COLUMNS] = {0}, rows[MAX_EDGE][TAPS][MOST_COLUMNS];
-    double points[MAX_EDGE][MOST_COLUMNS];
-    for (int64_t n = 0; n < columns; n++) {
-        const float *from = (const float *)w->value->data->data + (c0 + n) * w->sn + k * w->sk;
-        for (int t = 0; t < TAPS * TAPS; t++)
-            d[t / TAPS][t % TAPS][n] = w->scale * from[w->tap[t]];
-    }
-    for (int t = 0; t < TAPS; t++)
-        combine(rows[0][t], TAPS * MOST_COLUMNS, g, edge, d[0][t], TAPS * MOST_COLUMNS);
-    for (int i = 0; i < edge; i++) {
-        combine(points[0], MOST_COLUMNS, g, edge, rows[i][0], MOST_COLUMNS);
-        for (int j = 0; j < edge; j++, to += stride)
-            for (int64_t n = 0; n < columns; n++)
-                to[n] = (float)points[j][n];
-    }
-}
-
-// [chunk of k][block][point][k][nr], zero where n ends.
-static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, const plan *p)
-{
-    const int64_t points = p->edge * p->edge, blocks = ceil_div(g->n, p->nr);
-    size_t bytes = (size_t)(blocks * points * g->k * p->nr) * sizeof(float);
-    float *packed = calloc(1, bytes);
-    double m[MAX_EDGE][TAPS];
-    weight_transform(m, p->tile);
-    for (int64_t k0 = 0; packed && k0 < g->k; k0 += p->chunk) {
-        int64_t kn = p->chunk < g->k - k0 ? p->chunk : g->k - k0;
-        for (int64_t b = 0; b < blocks; b++) {
-            int64_t c0 = b * p->nr, columns = p->nr < g->n - c0 ? p->nr : g->n - c0;
-            float *block = packed + p->nr * points * (k0 * blocks + b * kn);
-            for (int64_t k = 0; k < kn; k++)
-                transform_kernels(block + k * p->nr, kn * p->nr, &g->w, c0, k0 + k, columns, m,
-                                  p->edge);
-        }
-    }
-    return gb_emit_const_take(e, packed, bytes, g->what);
-}
-
-static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int nr)
-{
-    size_t bytes = (size_t)(ceil_div(g->n, nr) * nr) * sizeof(float);
-    float *bias = calloc(1, bytes);
-    if (bias && g->bias)
-        memcpy(bias, g->bias->data->data, (size_t)g->n * sizeof *bias);
-    return gb_emit_const_take(e, bias, bytes, "bias");
-}
-
 void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bool backward,
                         int tile)
 {
@@ -277,11 +192,15 @@ void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
         return gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "no Winograd plan for %s", g->what));
     size_t zero_bytes = (size_t)ceil_div(g->k, 1024) * 1024 * sizeof(float);
     gb_store *zeros = gb_emit_const_take(e, calloc(1, zero_bytes), zero_bytes, "zeros");
-    gb_store *weights = pack_weights(e, g, &p), *bias = pack_bias(e, g, p.nr);
+    gb_store *weights = gb_winograd_pack(e, g, tile, p.nr, p.chunk);
+    gb_pack b;
+    gb_pack_begin(&b, e, g->bias, (size_t)(ceil_div(g->n, p.nr) * p.nr), g->bias_scale);
+    gb_gathered_pack_bias(&b, g, 1, p.nr);
+    gb_store *bias = gb_pack_end(&b, e, "bias");
 
     gb_launch *l = gb_emit_launch(e, "winograd", "winograd",
                                   "-DTILE=%d -DMR=%d -DNR=%d -DPOINT_A=%gf -DPOINT_B=%gf", tile,
-                                  p.mr, p.nr, points4[1], points4[3]);
+                                  p.mr, p.nr, gb_winograd_points4[1], gb_winograd_points4[3]);
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
     gb_put_i32(e, g->x.pitch);

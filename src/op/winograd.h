@@ -12,6 +12,16 @@
 int gb_winograd_choose(const gb_device_info *info, const char *way, const gb_window *w,
                        bool backward);
 
+enum { GB_WINOGRAD_TAPS = 3 };
+// The finite points of F(4x4); the last one is infinity. With these its error is twice that of the
+// direct sum; with the customary 0, +-1, +-2 it is four times that.
+extern const double gb_winograd_points4[5];
+
+// Whether the weights can be transformed where they lie.
+bool gb_winograd_packs(const gb_value *weights);
+// The transformed weights, [chunk of k][block][point][k][nr], zero where n ends.
+gb_store *gb_winograd_pack(gb_emit *e, const gb_gathered *g, int tile, int nr, int64_t chunk);
+
 // Records what gb_gathered_record would, for the whole window: g's taps are the 9 of the kernel in
 // row order, as the output meets them; its points and tables are not looked at.
 void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bool backward,
