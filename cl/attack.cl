@@ -2,7 +2,7 @@
 // session's input; one image never reads another's numbers, and every sum has a fixed order. Each
 // image walks on its own: its state tells at which step of which restart it is.
 
-#define PARTS 256 // partial sums an image; src/attack/steps.c knows it too
+#define PARTS 256 // partial sums an image; src/attack/kernels.h knows it too
 
 typedef struct { // the twin of gb_image_state in src/attack/steps.h
     int frozen, early, restart, step, move, take, success, ever, steps, zero, bad, predicted;
@@ -117,15 +117,17 @@ kernel void attack_count(global const float2 *partial, global float *norm,
     state[n] = s;
 }
 
-// x + a sign(grad), in the Linf ball, in the box; a < 0 descends.
+// x + a sign(grad), in the Linf ball, in the box; a < 0 descends. brighten: upward only.
 kernel void attack_step_linf(global float *x, global const float *x0, global const float *grad,
-                             global const image_state *state, int d, float a, float eps)
+                             global const image_state *state, int d, float a, float eps,
+                             int brighten)
 {
     int e = get_global_id(0), n = get_global_id(1);
     size_t i = (size_t)n * d + e;
     if (!state[n].move)
         return;
-    float g = grad[i], y = x[i] + a * (float)((g > 0.0f) - (g < 0.0f));
+    float g = grad[i], step = a * (float)((g > 0.0f) - (g < 0.0f));
+    float y = x[i] + (brighten ? fmax(step, 0.0f) : step);
     x[i] = clamp(x0[i] + clamp(y - x0[i], -eps, eps), 0.0f, 1.0f);
 }
 
@@ -137,6 +139,71 @@ kernel void attack_step_l2(global float *x, global const float *grad, global con
     size_t i = (size_t)n * d + e;
     if (state[n].move)
         x[i] += a * (grad[i] / fmax(norm[n], 1e-12f));
+}
+
+enum { RULE_SIGN, RULE_SGD, RULE_ADAM, RULE_RMSPROP, RULE_ADAGRAD, RULE_FTRL }; // gb_step_rule
+
+// Step t = 1, 2, ... of p down the gradient g, by the formulas and defaults of Keras 2: betas 0.9
+// and 0.999, rho 0.9, epsilon 1e-7, accumulators that begin with 0.1. s0, q0: a rule's memory.
+static float optimise(int rule, float p, float g, float rate, int t, global float *s0,
+                      global float *q0)
+{
+    if (rule == RULE_SGD)
+        return p - rate * g;
+    float s = t == 1 ? (rule >= RULE_ADAGRAD ? 0.1f : 0.0f) : *s0, q = t == 1 ? 0.0f : *q0;
+    float old = s;
+    switch (rule) {
+    case RULE_ADAM: // 1 - 0.9^t and 1 - 0.999^t make up for averages that begin with 0
+        q = 0.9f * q + 0.1f * g;
+        s = 0.999f * s + 0.001f * (g * g);
+        rate *= sqrt(-expm1(-1.0005003336e-3f * t)) / -expm1(-0.1053605157f * t);
+        p -= rate * q / (sqrt(s) + 1e-7f);
+        break;
+    case RULE_RMSPROP:
+        s = 0.9f * s + 0.1f * (g * g);
+        p -= rate * g / (sqrt(s) + 1e-7f);
+        break;
+    case RULE_ADAGRAD:
+        s += g * g;
+        p -= rate * g / (sqrt(s) + 1e-7f);
+        break;
+    default: // FTRL: p is the minimiser of a sum of linear and quadratic terms
+        s += g * g;
+        q += g - (sqrt(s) - sqrt(old)) / rate * p;
+        p = -q * rate / sqrt(s);
+    }
+    *s0 = s;
+    *q0 = q;
+    return p;
+}
+
+enum { CLIP_NOT, CLIP_BALL, CLIP_TUTORIAL }; // src/attack/kernels.c
+
+// A step of an optimiser on the perturbation, counted in 1 / unit of the pixel range (rate and eps
+// are, too); down: 1 descends the loss, -1 ascends. p0 keeps the perturbation, as x would round it,
+// unless it is going to be projected: the tutorial doubles what is small, rounding included.
+kernel void attack_step_rule(global float *x, global const float *x0, global const float *grad,
+                             global const image_state *state, global float *s, global float *q,
+                             global float *p0, int d, int rule, int down, float rate, float eps,
+                             float unit, int clip)
+{
+    int e = get_global_id(0), n = get_global_id(1);
+    size_t i = (size_t)n * d + e;
+    if (!state[n].move)
+        return;
+    int t = state[n].step;
+    float p = clip == CLIP_NOT || t == 1 ? (x[i] - x0[i]) * unit : p0[i];
+    p = optimise(rule, p, down * grad[i] / unit, rate, t, s + i, q + i);
+    if (clip == CLIP_NOT) {
+        x[i] = x0[i] + p / unit;
+        return;
+    }
+    if (clip == CLIP_BALL)
+        p = clamp(p, fmax(-eps, -x0[i] * unit), fmin(eps, (1.0f - x0[i]) * unit));
+    else
+        p += clamp(p, -eps, eps);
+    p0[i] = p;
+    x[i] = clamp(x0[i] + p / unit, 0.0f, 1.0f);
 }
 
 // Onto the L2 ball (norm is that of x - x0), then the box.

@@ -120,12 +120,32 @@ typedef enum gb_loss {
     GB_LOSS_CE,     /* cross-entropy of the logits with the label */
     GB_LOSS_MARGIN, /* max_{i != y} z_i - z_y (Carlini & Wagner 2017, f6 without the hinge) */
     GB_LOSS_DLR,    /* difference of logits ratio (Croce & Hein 2020) */
+    GB_LOSS_PAIR,   /* cross-entropy with the target minus that with the class to leave: targeted */
     /* Not for gb_attack_config: */
-    GB_LOSS_PAIR,   /* cross-entropy with the label minus that with a second class */
     GB_LOSS_KL,     /* KL(softmax(targets) || softmax(logits)), the target logits constant */
     GB_LOSS_TRADES  /* of a batch [x; x']: cross-entropy of x, KL(f(x) || f(x')) of x' (Zhang et
                        al. 2019) */
 } gb_loss;
+
+/* What becomes of a gradient: the step that belongs to the ball (its sign, or for L2 its
+ * direction), or the step of an optimiser with Keras's defaults on the perturbation, step_size its
+ * rate. */
+typedef enum gb_step_rule {
+    GB_STEP_SIGN,
+    GB_STEP_SGD,
+    GB_STEP_ADAM,
+    GB_STEP_RMSPROP,
+    GB_STEP_ADAGRAD,
+    GB_STEP_FTRL
+} gb_step_rule;
+
+/* Whose habits are followed where they differ from what is right. */
+typedef enum gb_compat {
+    GB_COMPAT_NONE,
+    GB_COMPAT_TUTORIAL /* fgsm only brightens; pgd starts at the image, adds the perturbation
+                          clipped to eps to itself, so eps is no bound, and returns the last
+                          iterate; its optimisers count in levels of 0 to 255 */
+} gb_compat;
 
 /* An attack's settings. Fill it with gb_attack_default, then change what you like. */
 typedef struct gb_attack_config {
@@ -142,6 +162,8 @@ typedef struct gb_attack_config {
     int keep_best;      /* return the iterate with success, then the best loss; else the last one */
     int eight_bit;      /* with early_stop: an image whose first success is lost in rounding to 8
                            bits inside the ball takes all its steps after all */
+    gb_step_rule optimizer;
+    gb_compat compat;
     uint64_t seed;      /* same seed, same result for an image, whatever batch it is in */
 } gb_attack_config;
 

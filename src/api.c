@@ -297,7 +297,8 @@ int gb_attack_write_png(const char *path, const gb_attack *attack, const float *
     const gb_shape *shape = &gb_session_input(gb_attack_session(attack), 0)->shape;
     GB_TRY(gb_image_from_chw(&before, original, (int)shape->dim[1], (int)shape->dim[2],
                              (int)shape->dim[3]));
-    GB_TRY(gb_quantize_image(&after, adversarial, &before, config->norm, config->eps));
+    GB_TRY(gb_quantize_image(&after, adversarial, &before, config->norm,
+                             gb_attack_radius(config)));
     GB_TRY(gb_image_write_png(path, &after));
 fail:
     gb_image_finish(&before);

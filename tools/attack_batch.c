@@ -15,13 +15,14 @@ int attack_prepare(attack_task *t)
     t->attacked = gb_arena_array(&t->arena, t->batch * pixels, sizeof *t->attacked);
     t->logits = gb_arena_array(&t->arena, t->batch * t->classes, sizeof *t->logits);
     t->goal = gb_arena_array(&t->arena, t->batch, sizeof *t->goal);
+    t->leave = gb_arena_array(&t->arena, t->batch, sizeof *t->leave);
     t->name = gb_arena_array(&t->arena, t->batch, sizeof *t->name);
     t->result = gb_arena_array(&t->arena, t->batch, sizeof *t->result);
     t->image = gb_arena_array(&t->arena, t->batch, sizeof *t->image);
     t->done = gb_arena_array(&t->arena, t->p.list.count, sizeof *t->done);
     t->report.image = t->done;
-    return t->clean && t->attacked && t->logits && t->goal && t->name && t->result && t->image &&
-                   t->done
+    return t->clean && t->attacked && t->logits && t->goal && t->leave && t->name && t->result &&
+                   t->image && t->done
                ? 0
                : GB_ERR_NOMEM;
 }
@@ -44,6 +45,7 @@ static void move_row(attack_task *t, size_t to, size_t from)
     t->image[to] = t->image[from];
     t->name[to] = t->name[from];
     t->goal[to] = t->goal[from];
+    t->leave[to] = t->leave[from];
     memmove(t->clean + to * pixels, t->clean + from * pixels, pixels * sizeof *t->clean);
     memmove(t->attacked + to * pixels, t->attacked + from * pixels, pixels * sizeof *t->attacked);
 }
@@ -129,6 +131,7 @@ static int load(attack_task *t, size_t first, size_t count, size_t *rows)
             image->target = (gb_verdict){t->target, class_name(t, t->target), 0};
         move_row(t, to, r);
         t->name[to] = image->input;
+        t->leave[to] = image->label;
         t->goal[to] = t->target >= 0 ? t->target : image->label;
         ++*rows;
     }
@@ -170,12 +173,13 @@ static int save(attack_task *t, size_t r)
         return GB_ERR_NOMEM;
     GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
                              t->p.width));
-    GB_TRY(gb_quantize_image(&after, pixels, &before, config->norm, config->eps));
+    GB_TRY(gb_quantize_image(&after, pixels, &before, config->norm,
+                             gb_attack_radius(config)));
     GB_TRY(gb_image_write_png(path, &after));
     image->output = path;
     GB_TRY(gb_image_read(&read, path, t->p.channels));
     GB_TRY(gb_image_distance(&image->linf, &image->l2, &before, &read));
-    image->verified = gb_in_ball(image->linf, image->l2, config->norm, config->eps);
+    image->verified = gb_in_ball(image->linf, image->l2, config->norm, gb_attack_radius(config));
     gb_image_to_chw(pixels, &read);
 fail:
     gb_image_finish(&before);
@@ -294,8 +298,8 @@ static int on_progress(void *user, size_t done, size_t total, int step, int step
 // Attacks the first *rows rows; those that are finished move to the front, *rows of them.
 static int attack_rows(attack_task *t, size_t *rows, const gb_progress *listener)
 {
-    gb_attack_job job = {.n = *rows, .images = t->clean, .labels = t->goal, .names = t->name,
-                         .progress = listener};
+    gb_attack_job job = {.n = *rows, .images = t->clean, .labels = t->goal, .sources = t->leave,
+                         .names = t->name, .progress = listener};
     double start = cli_seconds();
     size_t kept = 0;
     int err = gb_attack_run(t->attack, t->attacked, t->result, &job);

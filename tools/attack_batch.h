@@ -32,7 +32,7 @@ typedef struct attack_task {
     // Rows of the batch at hand: pictures as decoded, as attacked; classes and results.
     float *clean, *attacked; // (batch, pixels)
     float *logits;           // (batch, classes)
-    int *goal;               // [batch]: what the attack is told
+    int *goal, *leave;       // [batch]: what the attack is told, and each picture's true class
     const char **name;       // [batch]: for messages
     gb_attack_result *result;
     gb_report_image **image; // [batch]: its entry in the report

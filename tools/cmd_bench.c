@@ -158,7 +158,7 @@ static int execute(task *t)
     double flops = stats->flops_forward + stats->flops_backward;
     GB_TRY(gb_steps_create(&t->steps, t->session, &config));
     for (size_t i = 0; i < (size_t)t->batch; i++)
-        GB_TRY(gb_steps_load(t->steps, i, t->images + i * t->p.pixels, 0, 0, false));
+        GB_TRY(gb_steps_load(t->steps, i, t->images + i * t->p.pixels, 0, 0, 0, false));
     GB_TRY(gb_steps_start(t->steps));
     GB_TRY(measure(t, "gradient", gradient, flops, start));
     start = cli_seconds();

@@ -36,6 +36,17 @@ fail:
     return err;
 }
 
+// Nothing may depend on what else is in the batch.
+static int check_model(const gb_graph *model)
+{
+    for (size_t i = 0; model && i < model->n_node; i++)
+        if (gb_attr_int(model->node[i], "training_mode", 0))
+            return gb_fail(GB_ERR_UNSUPPORTED, "%s: in training mode an image depends on its "
+                           "batch; export the model for inference",
+                           gb_node_text(model->node[i]));
+    return 0;
+}
+
 int gb_attack_create(gb_attack **out, gb_device *dev, const gb_graph *model,
                      const gb_session_options *base, const gb_attack_config *config)
 {
@@ -45,6 +56,7 @@ int gb_attack_create(gb_attack **out, gb_device *dev, const gb_graph *model,
     if (!a)
         return gb_fail(GB_ERR_NOMEM, "out of memory for an attack");
     a->config = *config;
+    GB_TRY(check_model(model));
     GB_TRY(gb_attack_resolve(&a->config));
     GB_TRY(gb_method_find(&a->method, a->config.method));
     options.grad = true;
@@ -89,13 +101,16 @@ typedef struct job_state {
     float *adversarial;
     gb_attack_result *result;
     size_t pixels, taken, finished;
+    const int *source; // [n]; NULL: nobody asks
 } job_state;
 
 static gb_attack_item item_of(const job_state *s, size_t i)
 {
     const gb_attack_job *job = s->job;
     return (gb_attack_item){.number = i, .image = job->images + i * s->pixels,
-                            .label = job->labels[i], .id = job->ids ? &job->ids[i] : NULL,
+                            .label = job->labels[i],
+                            .source = s->source ? s->source[i] : 0,
+                            .id = job->ids ? &job->ids[i] : NULL,
                             .name = job->names ? job->names[i] : NULL};
 }
 
@@ -125,15 +140,39 @@ static int job_look(void *user, int step, int steps)
     return p && p->call && p->call(p->user, s->finished, s->job->n, step, steps);
 }
 
+// What the model sees in each image; malloc'ed.
+static int see(int **out, gb_attack *a, const float *images, size_t n)
+{
+    size_t classes = (size_t)gb_session_classes(a->session);
+    float *logits = malloc((n * classes + 1) * sizeof *logits);
+    int *seen = malloc((n + 1) * sizeof *seen);
+    int err = logits && seen ? 0 : gb_fail(GB_ERR_NOMEM, "out of memory for %zu images", n);
+    GB_TRY(err);
+    GB_TRY(gb_attack_logits(a, logits, images, n));
+    for (size_t i = 0; i < n; i++)
+        seen[i] = gb_argmax(logits + i * classes, classes);
+    *out = seen;
+    seen = NULL;
+fail:
+    free(seen);
+    free(logits);
+    return err;
+}
+
 int gb_attack_run(gb_attack *a, float *adversarial, gb_attack_result *result,
                   const gb_attack_job *job)
 {
     int err = 0;
     gb_attack_result *all = calloc(job->n ? job->n : 1, sizeof *all);
-    job_state state = {job, adversarial, all, a->pixels, 0, 0};
+    job_state state = {job, adversarial, all, a->pixels, 0, 0, job->sources};
+    int *seen = NULL;
     const gb_attack_feed feed = {&state, job_next, job_done, job_look};
     if (!all)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the results of %zu images", job->n);
+    if (a->config.loss == GB_LOSS_PAIR && !job->sources) {
+        GB_TRY(see(&seen, a, job->images, job->n));
+        state.source = seen;
+    }
     for (size_t i = 0; i < job->n; i++) {
         gb_attack_item item = item_of(&state, i);
         GB_TRY(gb_attack_check(a, &item));
@@ -142,6 +181,7 @@ int gb_attack_run(gb_attack *a, float *adversarial, gb_attack_result *result,
 fail:
     if (result)
         memcpy(result, all, job->n * sizeof *all);
+    free(seen);
     free(all);
     return err;
 }

@@ -18,6 +18,7 @@ typedef struct gb_method {
     const char *const *params;  // NULL-terminated names of the parameters that it reads
     gb_attack_config defaults;  // eps and step_size may be NaN: see gb_attack_resolve
     float step_factor; // step_size, where not set, is step_factor * eps / steps
+    void (*tutorial)(gb_attack_config *config);   // with GB_COMPAT_TUTORIAL; may be NULL
     int (*check)(const gb_attack_config *config); // what ranges alone cannot say; may be NULL
     int (*move)(struct gb_steps *steps); // queues what follows a gradient: a step for every image
 } gb_method;
@@ -28,6 +29,10 @@ int gb_method_find(const gb_method **out, const char *name); // GB_ERR_ARG lists
 const gb_setting *gb_attack_settings(size_t *count);
 // GB_ERR_ARG: no such parameter, or not one of this method; lists the method's.
 int gb_attack_setting(const gb_setting **out, const gb_method *method, const char *name);
+
+// The radius of the ball that results lie in: eps, but the whole pixel range where a compatible
+// attack enforces none.
+float gb_attack_radius(const gb_attack_config *config);
 
 // Checks the whole configuration and fills in what is NaN from norm, eps and steps.
 int gb_attack_resolve(gb_attack_config *config);
@@ -47,6 +52,7 @@ typedef struct gb_attack_item {
     size_t number;      // the caller's; in messages about images without a name
     const float *image; // (C,H,W) in [0,1]
     int label;          // the class to leave, or the target
+    int source;         // with GB_LOSS_PAIR: the class to leave
     const uint32_t *id; // key of the random numbers; NULL: gb_image_id of the pixels
     const char *name;   // for messages, valid until the image is done; NULL: "image 3"
 } gb_attack_item;
@@ -82,6 +88,7 @@ typedef struct gb_attack_job {
     size_t n;
     const float *images;
     const int *labels;        // classes to leave, or targets
+    const int *sources;       // classes to leave, with GB_LOSS_PAIR; NULL: what the model sees
     const uint32_t *ids;      // keys of the random numbers; NULL: gb_image_id of the pixels
     const char *const *names; // for messages; NULL: "image 3"
     const gb_progress *progress; // may be NULL

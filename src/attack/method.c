@@ -38,6 +38,21 @@ int gb_attack_default(gb_attack_config *config, const char *method)
     return 0;
 }
 
+static int check_loss(const gb_attack_config *config)
+{
+    if (config->loss == GB_LOSS_PAIR && !config->targeted)
+        return gb_fail(GB_ERR_ARG, "the loss pair needs a target beside the class to leave");
+    return 0;
+}
+
+float gb_attack_radius(const gb_attack_config *config)
+{
+    const gb_method *method;
+    bool loose = config->compat == GB_COMPAT_TUTORIAL &&
+                 gb_method_find(&method, config->method) == 0 && method->tutorial;
+    return loose ? 1.0f : config->eps;
+}
+
 int gb_attack_resolve(gb_attack_config *config)
 {
     const gb_method *method;
@@ -49,6 +64,11 @@ int gb_attack_resolve(gb_attack_config *config)
     param = gb_attack_settings(&count);
     for (size_t i = 0; i < count; i++)
         GB_TRY(gb_setting_check(config, &param[i]));
+    if (config->compat == GB_COMPAT_TUTORIAL && config->norm != GB_NORM_LINF)
+        return gb_fail(GB_ERR_ARG, "the tutorial knows the norm linf alone");
+    if (config->compat == GB_COMPAT_TUTORIAL && method->tutorial)
+        method->tutorial(config);
+    GB_TRY(check_loss(config));
     if (isnan(config->eps))
         config->eps = config->norm == GB_NORM_LINF ? 8.0f / 255 : 1.0f;
     if (config->norm == GB_NORM_LINF && config->eps > 1)

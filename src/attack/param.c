@@ -2,7 +2,9 @@
 #include "attack/attack.h"
 
 static const char *const norms[] = {"linf", "l2", NULL};
-static const char *const losses[] = {"ce", "margin", "dlr", NULL};
+static const char *const losses[] = {"ce", "margin", "dlr", "pair", NULL};
+static const char *const rules[] = {"sign", "sgd", "adam", "rmsprop", "adagrad", "ftrl", NULL};
+static const char *const habits[] = {"none", "tutorial", NULL};
 
 #define FIELD(name) offsetof(gb_attack_config, name)
 static const gb_setting params[] = {
@@ -20,7 +22,17 @@ static const gb_setting params[] = {
     {.name = "random-start", .kind = GB_SETTING_FLAG, .offset = FIELD(random_start),
      .help = "start at a uniformly random point of the ball"},
     {.name = "loss", .kind = GB_SETTING_ENUM, .offset = FIELD(loss), .choices = losses,
-     .first = GB_LOSS_CE, .help = "what the steps ascend: cross-entropy, margin or logit ratio"},
+     .first = GB_LOSS_CE,
+     .help = "what the steps ascend: cross-entropy, margin, logit ratio, or cross-entropy with the "
+             "target less that with the class to leave (pair)"},
+    {.name = "optimizer", .kind = GB_SETTING_ENUM, .offset = FIELD(optimizer), .choices = rules,
+     .first = GB_STEP_SIGN,
+     .help = "what makes a step of a gradient: its sign (l2: its direction), or an optimiser with "
+             "Keras's defaults and step-size as its rate"},
+    {.name = "compat", .kind = GB_SETTING_ENUM, .offset = FIELD(compat), .choices = habits,
+     .first = GB_COMPAT_NONE,
+     .help = "tutorial: as a well-known tutorial does it, which enforces no eps (pgd) or only "
+             "brightens (fgsm)"},
     {.name = "early-stop", .kind = GB_SETTING_FLAG, .offset = FIELD(early_stop),
      .help = "an image rests at its first success"},
     {.name = "keep-best", .kind = GB_SETTING_FLAG, .offset = FIELD(keep_best),

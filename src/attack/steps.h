@@ -32,9 +32,10 @@ typedef struct gb_steps gb_steps;
 int gb_steps_create(gb_steps **out, gb_session *session, const gb_attack_config *config);
 void gb_steps_free(gb_steps *steps);
 
-// Puts an image (C,H,W) into a place, right after a look or at the beginning.
-int gb_steps_load(gb_steps *steps, size_t place, const float *image, int32_t label, uint32_t id,
-                  bool early_stop);
+// Puts an image (C,H,W) into a place, right after a look or at the beginning. source: the class to
+// leave, where the loss knows it beside the label.
+int gb_steps_load(gb_steps *steps, size_t place, const float *image, int32_t label, int32_t source,
+                  uint32_t id, bool early_stop);
 void gb_steps_clear(gb_steps *steps); // empties every place
 
 int gb_steps_start(gb_steps *steps);    // x = a start for every image at the begin of a restart

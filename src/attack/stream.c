@@ -95,6 +95,11 @@ int gb_attack_check(const gb_attack *a, const gb_attack_item *item)
         snprintf(what, sizeof what, "class %d is outside 0 to %d", item->label, classes - 1);
         return fail_item(GB_ERR_ARG, item, what);
     }
+    if (a->config.loss == GB_LOSS_PAIR && (item->source < 0 || item->source >= classes)) {
+        snprintf(what, sizeof what, "class to leave %d is outside 0 to %d", item->source,
+                 classes - 1);
+        return fail_item(GB_ERR_ARG, item, what);
+    }
     for (size_t k = 0; k < a->pixels; k++) {
         if (!(item->image[k] >= 0.0f && item->image[k] <= 1.0f)) {
             snprintf(what, sizeof what, "holds %g, but pixels are in [0,1], not normalised",
@@ -145,7 +150,8 @@ static int fill_places(run *r)
         r->place[i] = e;
         r->used++;
         e->ticks = 0;
-        GB_TRY(gb_steps_load(a->steps, i, e->x0, e->item.label, e->id, e->early));
+        GB_TRY(gb_steps_load(a->steps, i, e->x0, e->item.label, e->item.source, e->id,
+                             e->early));
     }
 fail:
     return err;
@@ -177,7 +183,8 @@ static int verify(run *r)
     for (entry *e = r->unverified.first; e; e = e->next, i++) {
         for (size_t k = 0; k < a->pixels; k++)
             pixels[k] = (uint8_t)(e->x0[k] * 255.0f + 0.5f);
-        GB_TRY(gb_quantize(pixels, e->x, pixels, a->pixels, a->config.norm, a->config.eps));
+        GB_TRY(gb_quantize(pixels, e->x, pixels, a->pixels, a->config.norm,
+                           gb_attack_radius(&a->config)));
         for (size_t k = 0; k < a->pixels; k++)
             rounded[i * a->pixels + k] = (float)pixels[k] / 255.0f;
     }

@@ -202,6 +202,34 @@ def test_fgsm_l2_and_target():
     assert three["success"] and three["adversarial"]["name"] == "sneaker", three
 
 
+def test_optimizers():
+    """Whatever makes the steps, the result is inside the ball."""
+    for rule in ("sign", "sgd", "adam", "rmsprop", "adagrad", "ftrl"):
+        out = harness.folder("rule-" + rule)
+        report = attack("--optimizer", rule, "--target", "sneaker", "--loss", "pair", "--eps", "4/255",
+                        "--step-size", "0.02" if rule in ("sgd", "adagrad", "ftrl") else "1/255", "--steps", 8,
+                        "--no-random-start", "--json", out=out).json()
+        image = report["images"][0]
+        assert report["attack"]["optimizer"] == rule
+        check_image(image, 4 / 255, "linf")
+        assert image["linf"] > 0, rule
+    attack("--optimizer", "lion", out=harness.folder("rule"), code=2, says="sign, sgd, adam")
+    attack("--loss", "pair", out=harness.folder("rule"), code=2, says="target")
+
+
+def test_compat_tutorial():
+    """FGSM that only brightens, and PGD that no eps holds."""
+    out = harness.folder("tutorial")
+    image = attack("--method", "fgsm", "--eps", "5/255", "--compat", "tutorial", "--json", out=out).json()["images"][0]
+    before, after = files.read_png(BOOT), files.read_png(image["output"])
+    assert {b - a for a, b in zip(before[-1], after[-1])} <= set(range(6)) and before[-1] != after[-1]
+    report = attack("--compat", "tutorial", "--target", "sneaker", "--steps", 60, "--step-size", "0.5/255", "--json",
+                    out=out).json()
+    assert report["attack"]["optimizer"] == "adam" and report["attack"]["loss"] == "pair"
+    assert report["images"][0]["linf"] > 100 * report["attack"]["eps"], report
+    attack("--compat", "tutorial", "--norm", "l2", out=out, code=2, says="linf")
+
+
 def strip(report):
     for image in report["images"]:
         image.pop("seconds")

@@ -132,6 +132,12 @@ gb_buf *gb_session_labels(const gb_session *s)
     return s->labels;
 }
 
+gb_buf *gb_session_seconds(const gb_session *s)
+{
+    (void)s;
+    return NULL;
+}
+
 gb_buf *gb_session_losses(const gb_session *s)
 {
     return s->losses;
