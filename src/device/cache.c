@@ -13,7 +13,7 @@
 
 static const char magic[] = "gibbon-kernel 1";
 
-static bool cache_folder(char *out, size_t size)
+bool gb_cache_folder(char *out, size_t size)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int length = base && *base == '/' ? snprintf(out, size, "%s/gibbon", base)
@@ -25,7 +25,7 @@ static bool cache_folder(char *out, size_t size)
 static bool cache_path(char *out, size_t size, const char *key)
 {
     char folder[3072];
-    if (!cache_folder(folder, sizeof folder))
+    if (!gb_cache_folder(folder, sizeof folder))
         return false;
     uint64_t hash = gb_hash(GB_HASH_INIT, key, strlen(key));
     int length = snprintf(out, size, "%s/%016" PRIx64 ".bin", folder, hash);
@@ -65,7 +65,7 @@ void gb_cache_load(void **data, size_t *size, const char *key)
 void gb_cache_store(const char *key, const void *data, size_t size)
 {
     char path[4096], folder[3072];
-    if (!cache_folder(folder, sizeof folder) || !cache_path(path, sizeof path, key) ||
+    if (!gb_cache_folder(folder, sizeof folder) || !cache_path(path, sizeof path, key) ||
         gb_make_dirs(folder) < 0)
         return;
     char *header = cache_header(key, data, size);

@@ -91,6 +91,11 @@ int gb_kernel_create_gemm(gb_kernel **out, gb_device *dev, gb_buf *a, gb_buf *b,
                           const gb_gemm_call *call);
 
 double gb_device_compile_seconds(const gb_device *dev);
+// A hash of all kernel sources, $GIBBON_KERNELS' included.
+int gb_kernels_hash(uint64_t *out);
+// Where compiled programs and measurements are kept: $XDG_CACHE_HOME/gibbon, else
+// $HOME/.cache/gibbon. False where neither is set.
+bool gb_cache_folder(char *out, size_t size);
 
 int gb_device_flush(gb_device *dev);
 int gb_device_finish(gb_device *dev);

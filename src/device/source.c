@@ -1,5 +1,6 @@
 // Kernel sources: the table embedded at build time, or a folder that replaces parts of it.
 #include "base/file.h"
+#include "base/hash.h"
 #include "device/internal.h"
 
 #include <stdio.h>
@@ -85,4 +86,19 @@ fail:
     else
         *out = text;
     return err;
+}
+
+int gb_kernels_hash(uint64_t *out)
+{
+    *out = GB_HASH_INIT;
+    for (const gb_embedded *e = gb_embedded_kernels; e->name; e++) {
+        const char *text;
+        char *own;
+        int err = find_text(&text, &own, e->name);
+        if (err < 0)
+            return err;
+        *out = gb_hash(*out, text, strlen(text) + 1);
+        free(own);
+    }
+    return 0;
 }

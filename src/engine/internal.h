@@ -4,6 +4,7 @@
 
 #include "engine/plan.h"
 #include "engine/session.h"
+#include "op/choice.h"
 
 // A tensor of the session's caller. The schedule works on the store, which holds one chunk of the
 // batch; `whole` holds all of it (the store's own buffer where there is one chunk).
@@ -19,6 +20,7 @@ struct gb_session {
     gb_device *dev;
     gb_graph *graph;
     gb_emit emit;
+    gb_choices tuned; // how layers are computed, where the options do not say
     gb_plan plan;
     gb_session_stats stats;
     gb_loss_spec loss; // its stores are made while recording

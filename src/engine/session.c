@@ -1,5 +1,6 @@
 // Sessions: from a model to kernels with their arguments set.
 #include "engine/internal.h"
+#include "engine/tune.h"
 
 #include "op/pack.h"
 
@@ -174,7 +175,9 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     if (grad)
         gb_mark_gradients(s->graph, s->train ? s->params : NULL);
     GB_TRY(gb_emit_init(&s->emit, dev, s->graph, grad));
-    s->emit.choices = options->choices;
+    if (!options->choices)
+        GB_TRY(gb_tuned_choices(&s->tuned, dev));
+    s->emit.choices = options->choices ? options->choices : &s->tuned;
     s->emit.train = s->train;
     GB_TRY(gb_record_forward(s, grad));
     s->n_forward = s->emit.n_launch;
@@ -216,6 +219,7 @@ void gb_session_free(gb_session *s)
         gb_buf_free(s->port[i].whole);
     gb_plan_finish(&s->plan, &s->emit);
     gb_emit_finish(&s->emit);
+    gb_choices_free(&s->tuned);
     gb_graph_free(s->graph);
     free(s->staging);
     free(s);

@@ -38,7 +38,8 @@ typedef struct gb_session_options {
                             // the inputs, and BatchNormalization by the statistics of the batch.
                             // The batch goes through the network as one chunk
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
-    const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: heuristics
+    const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: as
+                                      // the tuner found (engine/tune.h)
     bool no_fusion;         // run the graph as it is (tests of the passes)
     const gb_log *log;
 } gb_session_options;

@@ -59,7 +59,7 @@ def test_only_the_public_names():
 def test_manual_page_and_pkg_config():
     root = install()
     page = find(root, "man1/gibbon.1").read_text()
-    for name in ("devices", "info", "run", "classify", "attack", "bench", "selftest"):
+    for name in ("devices", "info", "run", "classify", "attack", "bench", "tune", "selftest"):
         assert f".Cm {name}" in page or f".It Cm {name}" in page, name
     assert "-lgibbon" in find(root, "pkgconfig/gibbon.pc").read_text()
 

@@ -8,7 +8,8 @@ import subprocess
 import harness
 from harness import BOOT, FASHION, GIBBON, Skip, gibbon
 
-COMMANDS = ["devices", "info", "run", "classify", "attack", "eval", "bench", "selftest", "transfer"]
+COMMANDS = ["devices", "info", "run", "classify", "attack", "eval", "bench", "selftest", "transfer",
+            "tune"]
 
 
 def test_version():
