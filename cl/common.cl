@@ -1,6 +1,11 @@
 // Goes in front of every program: vectors of the device's width, Philox, fused activations.
 // VW (floats per vector: 4, 8 or 16 on CPUs, 1 on GPUs) and GB_CPU or GB_GPU come as options.
 
+// Long sums are added up in blocks of so many terms, then the blocks: rounding grows with the root
+// of 64 plus the root of their number instead of the root of all terms, and fewer rectifiers land
+// on the wrong side of zero.
+#define SUM_BLOCK 64
+
 // A product and a sum become one rounding only where fma() says so, on every compiler.
 #pragma OPENCL FP_CONTRACT OFF
 

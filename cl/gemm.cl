@@ -33,13 +33,16 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
         image[i] = m / points;
         point[i] = m - image[i] * points;
     }
-    vf acc[MR][NV];
+    vf sum[MR][NV], acc[MR][NV];
 #pragma unroll
     for (int i = 0; i < MR; i++)
 #pragma unroll
-        for (int j = 0; j < NV; j++)
-            acc[i][j] = VLOAD(bias + j * VW);
+        for (int j = 0; j < NV; j++) {
+            sum[i][j] = VLOAD(bias + j * VW);
+            acc[i][j] = (vf)(0);
+        }
 
+    int terms = 0;
     for (int t = 0; t < taps; t++) {
         global const float *a[MR];
 #pragma unroll
@@ -47,17 +50,31 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
             int r = rows[t * points + point[i]];
             a[i] = r < 0 ? zeros : x + (size_t)(image[i] * x_image + r) * x_pitch;
         }
-        for (int k = 0; k < k_count; k++, w += NR) {
-            vf b[NV];
-#pragma unroll
-            for (int j = 0; j < NV; j++)
-                b[j] = VLOAD(w + j * VW);
-#pragma unroll
-            for (int i = 0; i < MR; i++) {
-                vf s = (vf)(a[i][k]);
+        for (int k = 0; k < k_count;) {
+            int end = min(k + SUM_BLOCK, k_count);
+            terms += end - k;
+            for (; k < end; k++, w += NR) {
+                vf b[NV];
 #pragma unroll
                 for (int j = 0; j < NV; j++)
-                    acc[i][j] = fma(s, b[j], acc[i][j]);
+                    b[j] = VLOAD(w + j * VW);
+#pragma unroll
+                for (int i = 0; i < MR; i++) {
+                    vf s = (vf)(a[i][k]);
+#pragma unroll
+                    for (int j = 0; j < NV; j++)
+                        acc[i][j] = fma(s, b[j], acc[i][j]);
+                }
+            }
+            if (terms >= SUM_BLOCK) {
+                terms = 0;
+#pragma unroll
+                for (int i = 0; i < MR; i++)
+#pragma unroll
+                    for (int j = 0; j < NV; j++) {
+                        sum[i][j] += acc[i][j];
+                        acc[i][j] = (vf)(0);
+                    }
             }
         }
     }
@@ -73,9 +90,9 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
 #pragma unroll
         for (int j = 0; j < NV; j++) {
             size_t c = c0 + j * VW;
-            epilogue(acc[i][j], clamp(n - j * VW, 0, VW), y + y0 + q * y_pitch + c, add,
-                     res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept, j * VW,
-                     mask != 0, bits >> (j * VW), mask_slope);
+            epilogue(sum[i][j] + acc[i][j], clamp(n - j * VW, 0, VW), y + y0 + q * y_pitch + c,
+                     add, res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept,
+                     j * VW, mask != 0, bits >> (j * VW), mask_slope);
         }
         if (act_mask)
             act_mask[q * y_words + c0 / NR] = kept;

@@ -26,10 +26,13 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
     // This work-item loads 4 channels of pixel id / 4 into xt, and 4 floats of row id / 16 into wt.
     int lm = id / 4, lk = id % 4 * 4;
     int m = min(m0 + lm, count - 1), image = m / points, point = m - image * points;
-    float4 acc[4];
-    for (int i = 0; i < 4; i++)
-        acc[i] = vload4(lx, bias);
+    float4 sum[4], acc[4];
+    for (int i = 0; i < 4; i++) {
+        sum[i] = vload4(lx, bias);
+        acc[i] = 0.0f;
+    }
 
+    int terms = 0;
     for (int t = 0; t < taps; t++) {
         int r = rows[t * points + point];
         global const float *a = r < 0 ? zeros : x + (size_t)(image * x_image + r) * x_pitch;
@@ -49,6 +52,15 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                 acc[3] = fma((float4)(s.w), b, acc[3]);
             }
             barrier(CLK_LOCAL_MEM_FENCE);
+            int end = min(k + TK, k_count);
+            terms += end - k;
+            if (terms >= SUM_BLOCK && (end % SUM_BLOCK == 0 || end == k_count)) {
+                terms = 0;
+                for (int i = 0; i < 4; i++) {
+                    sum[i] += acc[i];
+                    acc[i] = 0.0f;
+                }
+            }
         }
     }
 
@@ -61,7 +73,7 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
             int im = mi / points;
             size_t q = im * y_image + outs[mi - im * points];
             float v[4];
-            vstore4(acc[i], 0, v);
+            vstore4(sum[i] + acc[i], 0, v);
             for (int j = 0; j < 4 && lx * 4 + j < n; j++) {
                 int c = c0 + lx * 4 + j;
                 global float *yp = y + y0 + q * y_pitch + c;

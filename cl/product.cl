@@ -17,26 +17,36 @@ kernel void product(global const float *restrict a, int a_row, int a_col,
     c += offsets[2 * batches + batch] + n0;
 
     global const float *row[MR];
-    vf acc[MR][NV];
+    vf sum[MR][NV], acc[MR][NV];
 #pragma unroll
     for (int i = 0; i < MR; i++) {
         row[i] = a + (size_t)min(m0 + i, m - 1) * a_row;
 #pragma unroll
         for (int j = 0; j < NV; j++)
-            acc[i][j] = VBROADCAST(0.0f);
+            sum[i][j] = acc[i][j] = VBROADCAST(0.0f);
     }
-    for (int k = 0; k < k_count; k++, b += b_row) {
-        vf v[NV];
-#pragma unroll
-        for (int j = 0; j < NV; j++)
-            v[j] = left == NR ? VLOAD(b + j * VW) : vload_first(b + j * VW, left - j * VW);
-#pragma unroll
-        for (int i = 0; i < MR; i++) {
-            vf s = VBROADCAST(row[i][(size_t)k * a_col]);
+    for (int k = 0; k < k_count;) {
+        int end = min(k + SUM_BLOCK, k_count);
+        for (; k < end; k++, b += b_row) {
+            vf v[NV];
 #pragma unroll
             for (int j = 0; j < NV; j++)
-                acc[i][j] = fma(s, v[j], acc[i][j]);
+                v[j] = left == NR ? VLOAD(b + j * VW) : vload_first(b + j * VW, left - j * VW);
+#pragma unroll
+            for (int i = 0; i < MR; i++) {
+                vf s = VBROADCAST(row[i][(size_t)k * a_col]);
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    acc[i][j] = fma(s, v[j], acc[i][j]);
+            }
         }
+#pragma unroll
+        for (int i = 0; i < MR; i++)
+#pragma unroll
+            for (int j = 0; j < NV; j++) {
+                sum[i][j] += acc[i][j];
+                acc[i][j] = VBROADCAST(0.0f);
+            }
     }
 #pragma unroll
     for (int i = 0; i < MR; i++) {
@@ -45,7 +55,7 @@ kernel void product(global const float *restrict a, int a_row, int a_col,
         global float *to = c + (size_t)(m0 + i) * c_row;
 #pragma unroll
         for (int j = 0; j < NV; j++) {
-            vf v = acc[i][j] * scale;
+            vf v = sum[i][j] * scale;
             if (n0 == first && left == NR) {
                 VSTORE(add ? v + VLOAD(to + j * VW) : v, to + j * VW);
                 continue;

@@ -104,32 +104,37 @@ static void gather_tile(global const float *x, int x_pitch, int x_h, int x_w, in
 static void multiply(const local float *v, int v_pitch, global const float *u, int k_count,
                      local float *m, int add)
 {
-    vf acc[MR][NV];
+    for (int k = 0; k < k_count;) {
+        int end = min(k + SUM_BLOCK, k_count);
+        vf acc[MR][NV];
 #pragma unroll
-    for (int i = 0; i < MR; i++)
-#pragma unroll
-        for (int j = 0; j < NV; j++)
-            acc[i][j] = add ? VLOAD(m + i * NR + j * VW) : (vf)(0);
-    for (int k = 0; k < k_count; k++, u += NR) {
-        vf b[NV];
-#pragma unroll
-        for (int j = 0; j < NV; j++) {
-            PREFETCH(u + AHEAD + j * VW);
-            b[j] = VLOAD(u + j * VW);
-        }
-#pragma unroll
-        for (int i = 0; i < MR; i++) {
-            vf s = (vf)(v[i * v_pitch + k]);
+        for (int i = 0; i < MR; i++)
 #pragma unroll
             for (int j = 0; j < NV; j++)
-                acc[i][j] = fma(s, b[j], acc[i][j]);
+                acc[i][j] = (vf)(0);
+        for (; k < end; k++, u += NR) {
+            vf b[NV];
+#pragma unroll
+            for (int j = 0; j < NV; j++) {
+                PREFETCH(u + AHEAD + j * VW);
+                b[j] = VLOAD(u + j * VW);
+            }
+#pragma unroll
+            for (int i = 0; i < MR; i++) {
+                vf s = (vf)(v[i * v_pitch + k]);
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    acc[i][j] = fma(s, b[j], acc[i][j]);
+            }
         }
+#pragma unroll
+        for (int i = 0; i < MR; i++)
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                VSTORE(add ? acc[i][j] + VLOAD(m + i * NR + j * VW) : acc[i][j],
+                       m + i * NR + j * VW);
+        add = 1;
     }
-#pragma unroll
-    for (int i = 0; i < MR; i++)
-#pragma unroll
-        for (int j = 0; j < NV; j++)
-            VSTORE(acc[i][j], m + i * NR + j * VW);
 }
 
 // The output pixels of one tile and vector of channels, into out[pixel][j].

@@ -3,8 +3,9 @@
 //     y[outs[m]][n] = sum over taps t, channels k of x[rows[t][m]][k] * w[t][k][n]
 //
 // with an epilogue (bias, residual, activation and its mask, accumulation). Padding, stride and
-// dilation live in the tables. The sum runs over t, then k, in that order whatever the tile sizes,
-// so a result does not depend on the batch or on the form of the kernel.
+// dilation live in the tables. The sum runs over t, then k, in blocks of at least SUM_BLOCK terms
+// (cl/common.cl) whatever the tile sizes, so a result does not depend on the batch or on the form of
+// the kernel.
 #ifndef GB_OP_GATHERED_H
 #define GB_OP_GATHERED_H
 
