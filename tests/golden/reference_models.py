@@ -73,7 +73,7 @@ def main():
     for path in args.models:
         model = OnnxTorch(str(path))
         x = write_references(OneByOne(model), candidates(model, args.images),
-                             args.outdir / path.stem, keep=12)
+                             args.outdir / path.stem, keep=4)
         check(model, path, args.ref, x)
         link = args.outdir / path.name
         link.unlink(missing_ok=True)
