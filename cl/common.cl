@@ -38,6 +38,13 @@ VECTOR_MOVES(private)
 #endif
 #define VBROADCAST(x) ((vf)(x))
 
+// OpenCL's prefetch() does nothing in PoCL, so the compiler's is used where it is known to work.
+#if defined(GB_CPU) && (defined(__x86_64__) || defined(__aarch64__))
+#define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p))
+#else
+#define PREFETCH(p)
+#endif
+
 // Lane numbers.
 #if VW == 1
 #define VLANES 0

@@ -42,6 +42,16 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
             acc[i][j] = (vf)(0);
         }
 
+    // What the epilogue will touch comes from far away; it is fetched meanwhile.
+    int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
+    for (int i = 0; i < MR; i++) {
+        size_t q = image[i] * y_image + outs[point[i]];
+        for (int j = 0; j < n; j += 16) {
+            PREFETCH(y + y0 + q * y_pitch + c0 + j);
+            if (res)
+                PREFETCH(res + r0 + q * r_pitch + c0 + j);
+        }
+    }
     int terms = 0;
     for (int t = 0; t < taps; t++) {
         global const float *a[MR];
@@ -79,7 +89,6 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
         }
     }
 
-    int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
     int y_words = (get_global_size(2) * n_count + 31) / 32 * (32 / NR); // mask_t's of a pixel
 #pragma unroll
     for (int i = 0; i < MR; i++) {

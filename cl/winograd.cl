@@ -10,13 +10,7 @@
 #define NV (NR / VW)
 
 // Weights stream from a cache farther away than the processor's own prefetching covers: 8 kB ahead.
-// OpenCL's prefetch() does nothing in PoCL, so the compiler's is used where it is known to work.
 #define AHEAD 2048
-#if defined(__x86_64__) || defined(__aarch64__)
-#define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p))
-#else
-#define PREFETCH(p)
-#endif
 
 #if NR == 32
 typedef uint mask_t;
