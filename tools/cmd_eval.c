@@ -200,7 +200,7 @@ static int execute(eval_task *t, const values *v, bool *below)
 {
     cli *c = t->cli;
     gb_metrics metrics = {0};
-    double accuracy, robust;
+    double accuracy = 0, robust = 0;
     int err = 0, ended;
     GB_TRY(configure(t, v, &accuracy, &robust));
     GB_TRY(gb_ranks_agree(&c->ranks, make_ready(t)));
