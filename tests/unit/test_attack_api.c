@@ -70,6 +70,7 @@ static void test_refusals(void **state)
     gb_text_free(NULL);
     assert_err(GB_ERR_IO, gb_model_load(&none, "/nonexistent/model.onnx"));
     assert_err(GB_ERR_FORMAT, gb_model_load(&none, data_path("fashion_bag_8.png")));
+    assert_err(GB_ERR_ARG, gb_model_load(&none, "builtin:nothing"));
     assert_err(GB_ERR_ARG, gb_model_load(NULL, "x.onnx"));
     assert_null(none);
     assert_err(GB_ERR_ARG, gb_model_set_preprocess(model, "imagenette"));
@@ -112,6 +113,17 @@ static void test_describe(void **state)
     gb_text_free(text);
     assert_ok(gb_model_size(&c, &h, &w, model));
     assert_true(c == C && h == H && w == W);
+}
+
+static void test_builtin(void **state)
+{
+    gb_model *built = NULL;
+    int channels, height, width;
+    (void)state;
+    assert_ok(gb_model_load(&built, "builtin:cnn-b"));
+    assert_ok(gb_model_size(&channels, &height, &width, built));
+    assert_true(channels == 1 && height == 28 && width == 28);
+    gb_model_free(built);
 }
 
 static void test_classify(void **state)
@@ -200,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_builtin),
         cmocka_unit_test(test_classify),
         cmocka_unit_test(test_attack),
     };
