@@ -11,7 +11,7 @@ import time
 
 import files
 import harness
-from harness import GIBBON, Skip, gibbon
+from harness import GIBBON, Skip, gibbon, ranks
 
 SIZE, CLASSES, COUNT, EPS = 6, 4, 90, 0.03
 PIXELS = SIZE * SIZE
@@ -299,14 +299,6 @@ def test_fashion_mnist():
                     "--attack", "fgsm", "--eps", 0.05).json()
     assert 0.88 < report["accuracy"]["value"] < 0.94 and report["robust_accuracy"]["value"] < 0.4
     assert report["classes"][9]["name"] == "Ankle boot", report["classes"]
-
-
-def ranks(n):
-    if os.environ.get("GIBBON_MPIRUN", "") == "":
-        raise Skip("built without MPI")
-    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                      OMPI_MCA_rmaps_base_oversubscribe="1")
-    return [os.environ["GIBBON_MPIRUN"], "-n", str(n)]
 
 
 def test_ranks():
