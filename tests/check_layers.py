@@ -19,10 +19,11 @@ ALLOWED = {
     "image": "base",
     "data": "base image",
     "attack": "base device ir engine optim image",
+    "train": "base device ir engine optim data",
     "eval": "base image data attack",
     "report": "base ir image data attack eval",
-    "api": "base device ir onnx models op engine optim image data attack eval report",
-    "tools": "base device ir ref onnx models op engine optim image data attack eval report",
+    "api": "base device ir onnx models op engine optim image data attack train eval report",
+    "tools": "base device ir ref onnx models op engine optim image data attack train eval report",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CL_CALL = re.compile(r"\b(cl[A-Z]\w+|CLBlast\w+)\s*\(")

@@ -20,7 +20,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cmd_devices, cmd_info, cmd_run, cmd_classify, cmd_attack, cmd_bench,
-    cmd_eval, cmd_models, cmd_selftest, cmd_transfer, cmd_tune;
+    cmd_eval, cmd_models, cmd_selftest, cmd_train, cmd_transfer, cmd_tune;
 
 // The values of the common options. First member of each command's own struct of values, so that
 // the entries below fit its table.

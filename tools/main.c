@@ -5,7 +5,7 @@
 
 static const cli_command *const commands[] = {
     &cmd_devices, &cmd_info, &cmd_run, &cmd_classify, &cmd_attack, &cmd_eval, &cmd_transfer,
-    &cmd_models, &cmd_bench, &cmd_tune, &cmd_selftest,
+    &cmd_train, &cmd_models, &cmd_bench, &cmd_tune, &cmd_selftest,
 };
 
 static const char *name_at(const void *state, size_t i)

@@ -52,7 +52,8 @@ static const char *value_name(gb_arena *arena, const gb_setting *s)
 const option_entry *settings_options(gb_arena *arena, size_t *n, const settings_family *f)
 {
     option_entry *entry = gb_arena_array(arena, f->count + 1, sizeof *entry);
-    char names[512] = "";
+    size_t first = f->option ? 1 : 0;
+    char names[768] = "";
     if (!entry)
         return NULL;
     for (size_t i = 0; i < f->n_owner; i++) {
@@ -60,23 +61,23 @@ const option_entry *settings_options(gb_arena *arena, size_t *n, const settings_
         snprintf(names + used, sizeof names - used, "%s%s, %s", used ? "; or " : "",
                  f->owner[i].name, f->owner[i].title);
     }
-    entry[0] = (option_entry){f->option, f->letter, OPTION_TEXT, offsetof(settings_values, chosen),
-                              "NAME",
-                              gb_arena_printf(arena, "%s (default: %s)", names,
-                                              f->chosen ? f->chosen : "none")};
+    if (f->option)
+        entry[0] = (option_entry){
+            f->option, f->letter, OPTION_TEXT, offsetof(settings_values, chosen), "NAME",
+            gb_arena_printf(arena, "%s (default: %s)", names, f->chosen ? f->chosen : "none")};
     for (size_t i = 0; i < f->count; i++) {
         const gb_setting *s = &f->setting[i];
-        entry[i + 1] = (option_entry){
+        entry[first + i] = (option_entry){
             .name = s->name,
             .kind = s->kind == GB_SETTING_FLAG ? OPTION_SWITCH : OPTION_TEXT,
             .offset = offsetof(settings_values, text) + i * sizeof(const char *),
             .arg = value_name(arena, s),
             .help = setting_help(arena, f, s),
         };
-        if (!entry[i + 1].arg || !entry[i + 1].help)
+        if (!entry[first + i].arg || !entry[first + i].help)
             return NULL;
     }
-    *n = f->count + 1;
+    *n = first + f->count;
     return entry[0].help ? entry : NULL;
 }
 

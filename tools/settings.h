@@ -19,7 +19,7 @@ typedef struct settings_owner {
 
 // A choice and all its settings.
 typedef struct settings_family {
-    const char *option; // "method": the option that chooses
+    const char *option; // "method": the option that chooses; NULL: nothing to choose, one owner
     char letter;        // its short form, 0: none
     const char *chosen; // the default choice; NULL: none of them
     const settings_owner *owner;

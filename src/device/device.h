@@ -61,6 +61,14 @@ int gb_buf_write(gb_buf *buf, size_t offset, const void *data, size_t bytes); //
 int gb_buf_read(gb_buf *buf, size_t offset, void *data, size_t bytes);        // blocking
 int gb_buf_copy(gb_buf *dst, size_t dst_offset, gb_buf *src, size_t src_offset, size_t bytes);
 int gb_buf_fill(gb_buf *buf, size_t offset, size_t bytes, uint32_t pattern);
+// Host memory on its way to the device: filled by the caller, and sent while kernels run.
+typedef struct gb_upload gb_upload;
+int gb_upload_create(gb_upload **out, gb_device *dev, size_t bytes);
+void gb_upload_free(gb_upload *upload);
+// Waits until what was sent from there has left, and gives the memory to be filled.
+int gb_upload_room(void **room, gb_upload *upload);
+int gb_upload_send(gb_upload *upload, gb_buf *buf, size_t offset, size_t from, size_t bytes);
+
 size_t gb_device_allocated(const gb_device *dev); // bytes now
 size_t gb_device_peak(const gb_device *dev);      // most bytes at once since open
 

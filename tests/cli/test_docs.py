@@ -29,7 +29,7 @@ def test_options_exist():
     """Every option that README.md and the manual page mention is one of some command."""
     known = {"--version", "--help", "--buildtype", "--cflags", "--libs"}
     for command in ("devices", "info", "run", "classify", "attack", "eval", "models", "bench", "selftest",
-                    "transfer", "tune"):
+                    "train", "transfer", "tune"):
         for name in re.findall(r"--(?:\[no-\])?[a-z][a-z0-9-]*", gibbon(command, "--help").out):
             known.update((name.replace("[no-]", ""), name.replace("[no-]", "no-")))
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))

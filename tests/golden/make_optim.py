@@ -21,12 +21,12 @@ import torch
 N, STEPS, KEPT = 37, 50, (1, 2, 5, 10, 25, 50)
 OPTIM = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW,
          "rmsprop": torch.optim.RMSprop, "adagrad": torch.optim.Adagrad}
-RENAMED = {"epsilon": "eps", "weight-decay": "weight_decay", "lr-decay": "lr_decay",
+RENAMED = {"opt-eps": "eps", "weight-decay": "weight_decay", "lr-decay": "lr_decay",
            "accumulator": "initial_accumulator_value"}
 CASES = [
     "sgd", "sgd lr 0.1 momentum 0.9", "sgd lr 0.05 momentum 0.9 nesterov yes weight-decay 0.0005",
     "sgd weight-decay 0.1", "adam", "adam lr 0.05 beta1 0.8 beta2 0.99 weight-decay 0.01",
-    "adam epsilon 0.001", "adamw", "adamw lr 0.02 weight-decay 0.1", "rmsprop",
+    "adam opt-eps 0.001", "adamw", "adamw lr 0.02 weight-decay 0.1", "rmsprop",
     "rmsprop alpha 0.9 momentum 0.9 weight-decay 0.01 lr 0.001", "adagrad",
     "adagrad lr 0.1 lr-decay 0.01 accumulator 0.2 weight-decay 0.02", "ftrl lr 0.1",
     "ftrl lr 0.5 l1 0.01 l2 0.05 accumulator 0.3", "ftrl lr 0.2 lr-power -0.7",

@@ -1,0 +1,152 @@
+// A run's state as a checkpoint, and back.
+#include "train/internal.h"
+
+#include "base/hash.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- what a checkpoint belongs to ---
+
+static int hash_model(uint64_t *hash, const gb_graph *model)
+{
+    char *text = gb_graph_dump(model);
+    if (!text)
+        return gb_fail(GB_ERR_NOMEM, "out of memory");
+    *hash = gb_hash(*hash, text, strlen(text));
+    free(text);
+    for (size_t i = 0; i < model->n_value; i++) {
+        const gb_tensor *data = model->value[i]->data;
+        if (data)
+            *hash = gb_hash(*hash, data->data, gb_tensor_bytes(data));
+    }
+    return 0;
+}
+
+static uint64_t hash_data(uint64_t hash, const gb_dataset *ds)
+{
+    const int size[] = {ds->classes, ds->channels, ds->height, ds->width};
+    size_t native = (size_t)ds->native_channels * (size_t)ds->native_height *
+                    (size_t)ds->native_width;
+    char text[4096];
+    hash = gb_hash(hash, size, sizeof size);
+    hash = gb_hash(hash, ds->label, ds->count * sizeof *ds->label);
+    if (ds->bytes)
+        return gb_hash(hash, ds->bytes, ds->count * native);
+    for (size_t i = 0; i < ds->count; i++) {
+        gb_dataset_item_text(text, sizeof text, ds, i);
+        hash = gb_hash(hash, text, strlen(text) + 1);
+    }
+    return hash;
+}
+
+int gb_train_hash(gb_trainer *t)
+{
+    const gb_normalize *n = &t->task.normalize;
+    const float number[] = {n->on, n->bgr, n->range};
+    uint64_t hash = GB_HASH_INIT;
+    int err = 0;
+    GB_TRY(hash_model(&hash, t->task.model));
+    if (t->task.source)
+        GB_TRY(hash_model(&hash, t->task.source));
+    hash = gb_hash(hash, number, sizeof number);
+    hash = gb_hash(hash, n->mean, sizeof n->mean);
+    t->model_hash = gb_hash(hash, n->std, sizeof n->std);
+    t->data_hash = hash_data(GB_HASH_INIT, t->task.data);
+fail:
+    return err;
+}
+
+static gb_checkpoint outline(const gb_trainer *t)
+{
+    return (gb_checkpoint){.model_hash = t->model_hash, .data_hash = t->data_hash,
+                           .settings = t->settings, .epoch = t->epoch, .next = t->next,
+                           .steps = gb_optim_steps(t->optim), .seconds = t->spent,
+                           .n_param = t->params->total, .n_state = gb_optim_state_count(t->optim),
+                           .n_tally = 2 * t->rows, .n_history = t->n_history,
+                           .history = t->history};
+}
+
+// --- writing ---
+
+int gb_train_fail_numeric(const gb_trainer *t, const char *what)
+{
+    const char *file = t->task.checkpoint && (t->n_history || t->spent > 0) ? t->task.checkpoint
+                                                                            : NULL;
+    return gb_fail(GB_ERR_NUMERIC,
+                   "epoch %lld, batch %lld: %s NaN or infinite%s%s; try a smaller lr",
+                   (long long)t->epoch + 1, (long long)t->next, what,
+                   file ? "; the last good checkpoint stays in " : "", file ? file : "");
+}
+
+static int write_it(gb_trainer *t)
+{
+    gb_checkpoint c = outline(t);
+    float *state = malloc(c.n_state * sizeof *state);
+    int err = 0;
+    if (!state)
+        return gb_fail(GB_ERR_NOMEM, "%s: out of memory", t->task.checkpoint);
+    c.param = t->host;
+    c.state = state;
+    c.tally = t->summed;
+    GB_TRY(gb_params_download(t->params, t->host));
+    for (size_t i = 0; i < c.n_param; i++)
+        if (!isfinite(t->host[i])) {
+            err = gb_train_fail_numeric(t, "the weights are");
+            goto fail;
+        }
+    GB_TRY(gb_optim_download(t->optim, state));
+    GB_TRY(gb_checkpoint_write(t->task.checkpoint, &c));
+fail:
+    free(state);
+    return err;
+}
+
+int gb_train_save(gb_trainer *t)
+{
+    size_t sums = 2 * t->rows;
+    if (!t->task.checkpoint)
+        return 0;
+    memcpy(t->summed, t->learned.host, sums * sizeof *t->summed);
+    int err = gb_ranks_sum(&t->ranks, t->summed, sums);
+    if (err < 0 || t->ranks.rank)
+        return err;
+    err = write_it(t);
+    if (err == GB_ERR_IO) { // a later one may succeed, and the work goes on meanwhile
+        gb_log_line(t->task.log, GB_LOG_WARN,
+                    "no checkpoint: %s; training goes on, and the last one stays as it was",
+                    gb_last_error());
+        return 0;
+    }
+    return err;
+}
+
+// --- reading ---
+
+int gb_trainer_resume(gb_trainer *t, const char *path)
+{
+    gb_checkpoint found = {0}, want = outline(t);
+    int err = 0;
+    GB_TRY(gb_checkpoint_read(&found, path));
+    GB_TRY(gb_checkpoint_match(&found, &want, path));
+    if (found.next > t->batches || found.steps < 0) {
+        err = gb_fail(GB_ERR_FORMAT, "%s: batch %lld of %lld", path, (long long)found.next,
+                      (long long)t->batches);
+        goto fail;
+    }
+    GB_TRY(gb_params_upload(t->params, found.param));
+    GB_TRY(gb_optim_upload(t->optim, found.state, found.steps));
+    if (!t->ranks.rank) // the sum of all ranks
+        GB_TRY(gb_buf_write(t->learned.sum, 0, found.tally, found.n_tally * sizeof(float)));
+    t->epoch = found.epoch;
+    t->next = found.next;
+    t->spent = found.seconds;
+    t->n_history = 0;
+    GB_TRY(gb_grow(&t->history, &t->cap_history, found.n_history + 1, sizeof *t->history));
+    memcpy(t->history, found.history, found.n_history * sizeof *t->history);
+    t->n_history = found.n_history;
+fail:
+    gb_checkpoint_finish(&found);
+    return err;
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""gibbon train on a data set of a few hundred small pictures: what it writes, going on after a kill,
+adversaries, ranks, and every wrong use."""
+import csv
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import harness
+from harness import GIBBON, Skip, gibbon
+
+CLASSES, SIZE = 3, 12
+HERE = harness.folder("train")
+CNN = ("cnn-a", HERE / "data")
+QUICK = ("--batch", 16, "--epochs", 2)
+
+
+def idx(path, dims, values):
+    path.write_bytes(struct.pack(f">BBBB{len(dims)}I", 0, 0, 8, len(dims), *dims) + bytes(values))
+
+
+def make_data(folder, counts, seed=0):
+    """Bright squares, whose place in the noise tells the class."""
+    rng = random.Random(seed)
+    folder.mkdir()
+    for part, count in counts.items():
+        labels = [i % CLASSES for i in range(count)]
+        pixels = bytearray(rng.randrange(80) for _ in range(count * SIZE * SIZE))
+        for i, label in enumerate(labels):
+            top = i * SIZE * SIZE + SIZE * rng.randrange(2) + 4 * label
+            for y in range(4):
+                for x in range(3):
+                    pixels[top + (4 + y) * SIZE + x] += 150
+        idx(folder / f"{part}-images-idx3-ubyte", [count, SIZE, SIZE], pixels)
+        idx(folder / f"{part}-labels-idx1-ubyte", [count], labels)
+
+
+make_data(HERE / "data", {"train": 160, "t10k": 48})
+
+
+def log(path):
+    with open(path.with_suffix(".csv")) as file:
+        return list(csv.DictReader(file))
+
+
+def test_learns_and_writes():
+    out = HERE / "learns.onnx"
+    done = gibbon("train", *CNN, "-o", out, "--batch", 16, "--epochs", 6, "--lr", 0.002)
+    assert "epoch 6: loss " in done.out and "images/s" in done.out, str(done)
+    rows = log(out)
+    assert len(rows) == 6 and float(rows[5]["held_accuracy"]) > 0.9, rows
+    assert float(rows[5]["loss"]) < 0.5 * float(rows[0]["loss"]) and rows[0]["pgd_accuracy"] == ""
+    assert out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+    info = gibbon("info", out, "--json").json()
+    assert info["inputs"][0]["shape"][1:] == [1, SIZE, SIZE]
+    # another run from there begins where that one ended
+    more = HERE / "more.onnx"
+    gibbon("train", out, HERE / "data", "-o", more, "--epochs", 1, "--held", "none")
+    rows = log(more)
+    assert float(rows[0]["accuracy"]) > 0.9 and rows[0]["held_accuracy"] == ""
+
+
+def test_json():
+    done = gibbon("train", *CNN, "-o", HERE / "json.onnx", *QUICK, "--json", "--optimizer", "sgd",
+                  "--momentum", 0.9, "--schedule", "one-cycle", "--flip", "--crop", 1,
+                  "--label-smoothing", 0.1)
+    report = done.json()
+    assert len(report["epochs"]) == 2 and report["images"] == 160 and report["classes"] == CLASSES
+    assert report["epochs"][1]["loss"] > 0 and report["epochs"][0]["pgd_accuracy"] is None
+
+
+def start(args):
+    return subprocess.Popen([GIBBON, "train", *map(str, args)], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, start_new_session=True)
+
+
+def stopped(signal_number, name):
+    """A run ended by a signal once it has written a checkpoint within an epoch, then resumed."""
+    whole, part = HERE / f"{name}-whole.onnx", HERE / f"{name}-part.onnx"
+    options = (*CNN, "--batch", 4, "--epochs", 4, "--adversarial", "pgd", "--eps", 0.1, "--steps", 3,
+               "--checkpoint-every", 7, "--seed", 5)
+    gibbon("train", *options, "-o", whole)
+    process = start((*options, "-o", part))
+    ckpt = part.with_suffix(".ckpt")
+    while not ckpt.exists() and process.poll() is None:
+        time.sleep(0.001)
+    process.send_signal(signal_number)
+    code = process.wait()
+    err = process.stderr.read().decode()
+    done = gibbon("train", *options, "-o", part, "--resume")
+    assert part.read_bytes() == whole.read_bytes(), str(done)
+    for a, b in zip(log(whole), log(part)):
+        assert all(a[k] == b[k] for k in a if "second" not in k), (a, b)
+    return code, err
+
+
+def test_resume_after_kill():
+    assert stopped(signal.SIGKILL, "kill")[0] == -signal.SIGKILL
+
+
+def test_resume_after_interrupt():
+    code, err = stopped(signal.SIGINT, "interrupt")
+    assert code == 130 and "--resume goes on" in err, err
+
+
+def test_longer():
+    """A run that is over can be made longer, and is then what the long one had been."""
+    long, short = HERE / "long.onnx", HERE / "short.onnx"
+    gibbon("train", *CNN, "-o", long, "--batch", 16, "--epochs", 2)
+    gibbon("train", *CNN, "-o", short, "--batch", 16, "--epochs", 1)
+    gibbon("train", *CNN, "-o", short, "--batch", 16, "--epochs", 2, "--resume")
+    assert long.read_bytes() == short.read_bytes()
+
+
+def test_adversaries():
+    for name in ("fgsm", "fgsm-rs", "pgd", "trades", "static"):
+        out = HERE / f"{name}.onnx"
+        gibbon("train", *CNN, "-o", out, *QUICK, "--adversarial", name, "--eps", "8/255")
+        row = log(out)[1]
+        assert 0 <= float(row["pgd_accuracy"]) <= float(row["fgsm_accuracy"]) + 0.2, row
+        assert float(row["adversarial_accuracy"]) > 0, row
+    gibbon("train", *CNN, "-o", out, *QUICK, "--adversarial", "static", "--compat", "tutorial",
+           "--source", HERE / "pgd.onnx", "--eps", 0.05)
+    gibbon("train", *CNN, "-o", out, *QUICK, "--source", HERE / "pgd.onnx", code=2,
+           says="--source is for --adversarial static")
+    gibbon("train", *CNN, "-o", out, *QUICK, "--adversarial", "fgsm", "--beta", 6, code=2,
+           says="fgsm has no parameter 'beta'; it has eps, lambda, compat")
+
+
+def test_nan():
+    out = HERE / "nan.onnx"
+    done = gibbon("train", *CNN, "-o", out, "--batch", 16, "--epochs", 5, "--optimizer", "sgd",
+                  "--schedule", "one-cycle", "--lr", 10, "--lr-start-div", 1e6, "--lr-warmup", 1,
+                  "--weight-decay", 10, code=1)
+    assert "NaN or infinite; the last good checkpoint stays in" in done.err, str(done)
+    assert out.with_suffix(".ckpt").exists() and len(log(out)) >= 1
+
+
+def refuse(says, *args, code=2):
+    gibbon("train", *args, code=code, says=says)
+
+
+def test_wrong_resume():
+    out = HERE / "resume.onnx"
+    options = (*CNN, "-o", out, "--batch", 16, "--epochs", 1)
+    refuse("resume.ckpt: No such file", *options, "--resume", code=1)
+    gibbon("train", *options)
+    refuse("made with lr 0.001, not lr 0.01: resume with the same options", *options, "--lr", 0.01,
+           "--resume")
+    refuse("made with batch 16, not batch 8", *options, "--batch", 8, "--resume")
+    refuse("a checkpoint of another model", *options, "--activation", "gelu", "--resume")
+    other = HERE / "other"
+    make_data(other, {"train": 160, "t10k": 48}, seed=1)
+    refuse("a checkpoint of a run on other data", "cnn-a", other, *options[2:], "--resume")
+    ckpt = out.with_suffix(".ckpt")
+    whole = ckpt.read_bytes()
+    ckpt.write_bytes(whole[:-100])
+    refuse("resume.ckpt: cut off", *options, "--resume", code=1)
+    ckpt.write_bytes(whole[:12] + b"\x63" + whole[13:])
+    refuse("a checkpoint of version 99; this gibbon reads version 1", *options, "--resume", code=1)
+    ckpt.write_bytes(whole[:500] + b"??" + whole[502:])
+    refuse("damaged", *options, "--resume", code=1)
+    shutil.copy(harness.BOOT, ckpt)
+    refuse("not a checkpoint of gibbon", *options, "--resume", code=1)
+
+
+def test_wrong_use():
+    out = ("-o", HERE / "wrong.onnx")
+    refuse("give a model or an architecture, and a data set", "cnn-a", *out)
+    refuse("give -o FILE.onnx", *CNN)
+    refuse("unknown optimizer 'adamx'; there are sgd, adam", *CNN, *out, "--optimizer", "adamx")
+    refuse("sgd has no parameter 'beta1'", *CNN, *out, "--optimizer", "sgd", "--beta1", 0.5)
+    refuse("nesterov needs a momentum", *CNN, *out, "--optimizer", "sgd", "--nesterov")
+    refuse("lr -1 is outside", *CNN, *out, "--lr", -1)
+    refuse("epochs 0 is outside", *CNN, *out, "--epochs", 0)
+    refuse("has 160 images, fewer than a batch of 161", *CNN, *out, "--batch", 161)
+    refuse("unknown schedule", *CNN, *out, "--schedule", "linear")
+    refuse("is no architecture", harness.FASHION, CNN[1], *out, "--activation", "relu")
+    two = HERE / "two"
+    make_data(two, {"train": 32})
+    idx(two / "train-labels-idx1-ubyte", [32], [0, 12] * 16)  # and no test part, which is noted
+    done = gibbon("train", harness.FASHION, two, *out, "--batch", 8, code=2)
+    assert "two has 13 classes, the model has 10" in done.err, str(done)
+    assert "nothing is held out: " in done.err, str(done)
+    refuse("no-such", "cnn-a", HERE / "no-such", *out, code=1)
+    assert not (HERE / "wrong.onnx").exists()
+
+
+def test_ranks():
+    """Two ranks with half a batch each do what one does with the whole."""
+    mpirun = os.environ.get("GIBBON_MPIRUN")
+    if not mpirun:
+        raise Skip("a build without MPI, or no mpirun")
+    ranks = (mpirun, "-n", "2")
+    env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+           "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    options = (*CNN, *QUICK, "--adversarial", "pgd", "--eps", 0.1, "--steps", 2, "--seed", 1)
+    one, two = HERE / "one.onnx", HERE / "ranks.onnx"
+    gibbon("train", *options, "-o", one)
+    done = gibbon("train", *options, "-o", two, env=env, prefix=ranks)
+    assert done.out.count("epoch 1:") == 1, str(done)
+    for a, b in zip(log(one), log(two)):
+        for key in ("loss", "held_loss"):
+            assert abs(float(a[key]) - float(b[key])) < 1e-4 * float(a[key]), (key, a, b)
+        assert abs(float(a["held_accuracy"]) - float(b["held_accuracy"])) < 0.05, (a, b)
+    done = gibbon("train", *options, "-o", two, "--batch", 15, env=env, prefix=ranks, code=2)
+    assert done.err.count("gibbon train: a batch of 15 does not divide among 2 ranks") == 1, done
+
+
+if __name__ == "__main__":
+    harness.main(globals())
