@@ -80,12 +80,9 @@ static void depthwise(gb_emit *e, const gb_gathered *g, const gb_window *window,
     gb_pack w, bias;
     gb_pack_begin(&w, e, g->w.value, (size_t)(g->taps * pitch), 1);
     gb_pack_begin(&bias, e, g->bias, (size_t)pitch, 1);
-    for (int64_t c = 0; c < channels; c++) {
-        for (int64_t t = 0; t < g->taps; t++)
-            gb_pack_put(&w, (size_t)(t * pitch + c), c * g->w.sg + g->w.tap[t]);
-        if (g->bias)
-            gb_pack_put(&bias, (size_t)c, c);
-    }
+    gb_depthwise_pack(&w, g, pitch);
+    for (int64_t c = 0; g->bias && c < channels; c++)
+        gb_pack_put(&bias, (size_t)c, c);
     gb_store *weights = gb_pack_end(&w, e, g->what), *biases = gb_pack_end(&bias, e, "bias");
     int64_t count = g->images * g->points;
     if (!launch_rows(e, g, window, backward))
@@ -319,7 +316,9 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
     gb_view grad = gb_emit_grad_of(e, node->out[0]);
     if (!grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, 1))
         return e->status;
-    if (node->state)
+    if (node->state && is_depthwise(&w))
+        gb_depthwise_weights_record(e, node->state, &dy);
+    else if (node->state)
         gb_gathered_weights_record(e, node->state, &dy);
     if (node->in[0]->needs_grad) {
         bool masks = is_depthwise(&w) || gb_gathered_masks(w.groups, w.c_out / w.groups,

@@ -117,6 +117,13 @@ void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int
         gb_pack_put(p, (size_t)(c / n * padded + c % n), each ? c : 0);
 }
 
+void gb_depthwise_pack(gb_pack *p, const gb_gathered *g, int64_t pitch)
+{
+    for (int64_t c = 0; c < g->groups; c++)
+        for (int64_t t = 0; t < g->taps; t++)
+            gb_pack_put(p, (size_t)(t * pitch + c), c * g->w.sg + g->w.tap[t]);
+}
+
 static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, int64_t merged, int nr)
 {
     const int64_t blocks = ceil_div(g->n * merged, nr), k = g->k * merged;

@@ -50,6 +50,10 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g);
 // product; its outs are 0, 1, 2, ..., its bias one number a channel.
 void gb_gathered_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixels *dy);
 
+// The same of a depthwise convolution, each channel a group; puts its weights: [tap][pitch].
+void gb_depthwise_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixels *dy);
+void gb_depthwise_pack(gb_pack *p, const gb_gathered *g, int64_t pitch);
+
 // The channels of a tile: what a row of packed weights holds; and how many groups are taken
 // together as one.
 int gb_gathered_columns(const gb_device_info *info, int64_t n);

@@ -180,3 +180,53 @@ void gb_gathered_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixel
     }
     gb_unpack(&u, e);
 }
+
+// --- depthwise: each channel is its own group ---
+
+void gb_depthwise_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixels *dy)
+{
+    enum { TAPS = 9 }; // at a time, in registers
+    const int nv = e->info->vector_width == 16 ? 2 : 1, columns = nv * e->info->vector_width;
+    const bool want_weights = g->w.value->needs_grad, want_bias = g->bias && g->bias->needs_grad;
+    const int64_t channels = g->groups, pitch = ceil_div(channels, columns) * columns;
+    problem q = {.k = 1, .n = channels, .count = g->images * g->points,
+                 .weights = want_weights ? g->taps * pitch : 0, .biases = want_bias ? pitch : 0};
+    const int64_t stride = q.weights + q.biases, parts = count_parts(&q, 64);
+    if (e->status || stride == 0 || q.count == 0)
+        return;
+    gb_store *partial = gb_emit_temp(e, (size_t)(parts * stride) * sizeof(float), "partial");
+    gb_launch *l = gb_emit_launch(e, "depthwise_weights", "depthwise_weights", "-DTT=%d -DNV=%d",
+                                  (int)least(g->taps, TAPS), nv);
+    gb_put_pixels(e, &g->x);
+    gb_put_i32(e, g->x_image);
+    gb_put_store(e, gb_emit_const(e, g->rows, (size_t)(g->taps * g->points) * sizeof(int32_t),
+                                  "rows"));
+    gb_put_i32(e, g->taps);
+    gb_put_i32(e, g->points);
+    gb_put_i32(e, q.count);
+    gb_put_i32(e, channels);
+    gb_put_pixels(e, dy);
+    gb_put_i32(e, (int64_t)(g->x.store->bytes / sizeof(float)));
+    gb_put_i32(e, (int64_t)(dy->store->bytes / sizeof(float)));
+    gb_put_store(e, partial);
+    gb_put_i32(e, stride);
+    gb_put_i32(e, q.weights);
+    gb_put_i32(e, ceil_div(q.count, parts));
+    gb_put_i32(e, pitch);
+    gb_put_i32(e, want_weights);
+    gb_put_i32(e, want_bias);
+    gb_emit_size(e, (size_t)(pitch / columns), (size_t)parts, 1);
+    if (l)
+        l->flops = 2.0 * (double)q.count * (double)g->taps * (double)channels;
+    gb_unpacking u = {.partial = partial, .stride = stride, .parts = parts};
+    if (want_weights) {
+        gb_pack *p = gb_unpack_value(&u, e, g->w.value, (size_t)q.weights, 1);
+        gb_depthwise_pack(p, g, pitch);
+    }
+    if (want_bias) {
+        gb_pack *p = gb_unpack_value(&u, e, g->bias, (size_t)q.biases, 1);
+        for (int64_t c = 0; c < channels; c++)
+            gb_pack_put(p, (size_t)c, c);
+    }
+    gb_unpack(&u, e);
+}
