@@ -138,7 +138,7 @@ SIMPLE = {
     "Shape": lambda a, x: torch.tensor(x.shape), "Conv": conv, "MaxPool": max_pool, "LRN": lrn,
     "AveragePool": average_pool, "Gemm": gemm, "Reshape": reshape, "Slice": slices, "Pad": pad,
     "Unsqueeze": unsqueeze, "BatchNormalization": norm, "Gather": gather, "Clip": clip,
-    "ReduceMean": mean,
+    "ReduceMean": mean, "Tanh": lambda a, x: x.tanh(), "Sigmoid": lambda a, x: x.sigmoid(),
 }
 
 

@@ -1,4 +1,5 @@
-// FGSM and PGD step for step against the iterates that PyTorch computed (make_attack.py).
+// FGSM and PGD step for step against the iterates that PyTorch computed (make_attack.py), and walks
+// that its optimisers drove (make_attack_rules.py).
 #include "support/device.h"
 
 #include "attack/attack.h"
@@ -87,8 +88,73 @@ static void test_walks(void **state)
     gb_graph_free(model);
 }
 
+typedef struct rule_walk {
+    int32_t optimizer, tutorial, steps;
+    float eps, step;
+} rule_walk;
+
+static void follow_rule(gb_graph *model, const rule_walk *w, const float *images,
+                        const int32_t *targets, const float *want)
+{
+    gb_attack_config config;
+    gb_attack *attack;
+    float x[N * D];
+    const gb_session_options options = {
+        .batch = 2,
+        .normalize = {.on = true, .range = 1, .mean = {0.485f, 0.456f, 0.406f},
+                      .std = {0.229f, 0.224f, 0.225f}}};
+    assert_ok(gb_attack_default(&config, "pgd"));
+    config.loss = GB_LOSS_PAIR;
+    config.targeted = 1;
+    config.optimizer = (gb_step_rule)w->optimizer;
+    config.compat = w->tutorial ? GB_COMPAT_TUTORIAL : GB_COMPAT_NONE;
+    config.eps = w->eps;
+    config.step_size = w->step;
+    config.steps = w->steps;
+    config.random_start = config.early_stop = config.keep_best = 0;
+    assert_ok(gb_attack_create(&attack, test_device(), model, &options, &config));
+    const gb_attack_job job = {.n = N, .images = images, .labels = targets};
+    assert_ok(gb_attack_run(attack, x, NULL, &job));
+    gb_attack_free(attack);
+    double off = 0, moved = 0;
+    for (int i = 0; i < N * D; i++) {
+        off = fmax(off, fabs((double)x[i] - (double)want[i]));
+        moved = fmax(moved, fabs((double)want[i] - (double)images[i]));
+    }
+    if (off > 1e-3 * moved || moved == 0)
+        fail_msg("optimizer %d tutorial %d: off by %g of %g", w->optimizer, w->tutorial, off,
+                 moved);
+}
+
+static void test_rules(void **state)
+{
+    gb_graph *model;
+    unsigned char *walks, *rules, *p;
+    size_t size;
+    int count = 0;
+    (void)state;
+    test_device();
+    assert_ok(gb_onnx_load(&model, data_path("attack_model.onnx")));
+    assert_ok(gb_file_read((void **)&walks, &size, data_path("attack_walks.bin")));
+    assert_ok(gb_file_read((void **)&rules, &size, data_path("attack_rules.bin")));
+    for (p = rules; p < rules + size; count++) {
+        rule_walk w;
+        int32_t targets[N];
+        memcpy(&w, p, sizeof w);
+        memcpy(targets, p + sizeof w, sizeof targets);
+        p += sizeof w + sizeof targets;
+        follow_rule(model, &w, (const float *)(walks + 5 * sizeof(int32_t)), targets,
+                    (const float *)p);
+        p += N * D * sizeof(float);
+    }
+    assert_true(p == rules + size && count == 6);
+    free(rules);
+    free(walks);
+    gb_graph_free(model);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walks), cmocka_unit_test(test_rules)};
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
 }

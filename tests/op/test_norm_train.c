@@ -2,6 +2,7 @@
 // PyTorch computes them (tests/golden/make_norms.py), and statistics of many large numbers.
 #include "support/device.h"
 
+#include "attack/attack.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "engine/session.h"
@@ -198,12 +199,29 @@ static void test_switch(void **state)
     gb_graph_free(graph);
 }
 
+// An attack's images must not see each other: a model left in training mode is no target.
+static void test_attack_refuses(void **state)
+{
+    (void)state;
+    const gb_shape x = {4, {1, 3, 4, 4}}, list = {1, {3}}, shape[] = {x, list, list, list, list};
+    const gb_attr attr = {.name = "training_mode", .kind = GB_ATTR_INT, .i = 1};
+    gb_graph *graph = one_node("BatchNormalization", shape, 5, 1, &attr, 1);
+    gb_attack *attack = NULL;
+    gb_attack_config config;
+    assert_ok(gb_attack_default(&config, "pgd"));
+    assert_int_equal(GB_ERR_UNSUPPORTED, gb_attack_create(&attack, test_device(), graph,
+                                                          &(gb_session_options){0}, &config));
+    assert_non_null(strstr(gb_last_error(), "'node': in training mode"));
+    gb_graph_free(graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pytorch),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_switch),
+        cmocka_unit_test(test_attack_refuses),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
 }
