@@ -1,5 +1,6 @@
 // gibbon info: what is in a model, what it costs, and what of it gibbon cannot run.
 #include "cli.h"
+#include "info_plan.h"
 #include "model.h"
 
 #include "engine/instance.h"
@@ -15,11 +16,13 @@ enum { NEWEST_OPSET = 21 }; // that the loader takes
 
 typedef struct values {
     cli cli;
-    bool layers, operators;
+    bool layers, operators, memory;
 } values;
 
 static const option_entry table[] = {
     {"layers", 'l', OPTION_FLAG, offsetof(values, layers), NULL, "a line for each layer"},
+    {"memory", 0, OPTION_FLAG, offsetof(values, memory), NULL,
+     "the memory plan of the gradient: what lives when, and the peak"},
     {"operators", 0, OPTION_FLAG, offsetof(values, operators), NULL,
      "list the ONNX operators that gibbon has, and nothing else"},
     CLI_BATCH,
@@ -133,8 +136,9 @@ static bool size_is_open(const gb_graph *model)
     return false;
 }
 
-static int gather_memory(json_t *report, const gb_graph *model, const cli *c, gb_device *dev)
+static int gather_memory(json_t *report, const gb_graph *model, const values *v, gb_device *dev)
 {
+    const cli *c = &v->cli;
     static const char *const name[] = {"forward", "gradient"};
     json_t *plans = json_object();
     int err = 0;
@@ -142,6 +146,7 @@ static int gather_memory(json_t *report, const gb_graph *model, const cli *c, gb
         gb_session *s = NULL;
         gb_session_options options = {.batch = c->batch, .grad = grad,
                                       .loss = grad ? GB_LOSS_CE : GB_LOSS_NONE, .log = &c->log};
+        const size_t before = gb_device_allocated(dev);
         err = gb_session_create(&s, dev, model, &options);
         if (err < 0) { // no gradient, or too large: the rest is of interest all the same
             put(plans, name[grad], json_pack("{s:s}", "error", gb_last_error()));
@@ -150,11 +155,14 @@ static int gather_memory(json_t *report, const gb_graph *model, const cli *c, gb
         const gb_session_stats *t = gb_session_get_stats(s);
         size_t launches = t->launches_forward + t->launches_backward;
         put(plans, name[grad],
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "weight_bytes",
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "weight_bytes",
                       (json_int_t)t->weight_bytes, "arena_bytes", (json_int_t)t->arena_bytes,
                       "io_bytes", (json_int_t)t->io_bytes, "without_reuse_bytes",
-                      (json_int_t)t->naive_bytes, "launches", (json_int_t)launches, "plan_seconds",
-                      t->plan_seconds));
+                      (json_int_t)t->naive_bytes, "allocated_bytes",
+                      (json_int_t)(gb_device_allocated(dev) - before), "launches",
+                      (json_int_t)launches, "plan_seconds", t->plan_seconds));
+        if (grad && v->memory)
+            put(report, "memory_plan", info_plan_json(s));
         char *text = grad && c->verbose ? gb_session_plan_text(s) : NULL;
         if (text)
             put(report, "plan", gb_report_text_json(text));
@@ -178,7 +186,7 @@ static int gather(json_t *report, const gb_graph *model, const values *v)
     put(report, "inputs", values_json(model->in, model->n_in));
     put(report, "outputs", values_json(model->out, model->n_out));
     put(report, "operators", count_operators(model));
-    put(report, "parameters", json_integer(parameters(model->value, model->n_value)));
+    put(report, "parameters", json_integer(gb_graph_parameters(model)));
     put(report, "preprocess", gb_report_text_json(gb_graph_meta(model, GB_PREPROC_META)));
     GB_TRY(gb_model_unsupported(&missing, model));
     put(report, "unsupported", gb_report_text_json(missing));
@@ -200,7 +208,7 @@ static int gather(json_t *report, const gb_graph *model, const values *v)
     }
     GB_TRY(err);
     put(report, "device", gb_report_device_json(gb_device_get_info(dev)));
-    GB_TRY(gather_memory(report, model, c, dev));
+    GB_TRY(gather_memory(report, model, v, dev));
 fail:
     gb_device_close(dev);
     free(missing);
@@ -252,10 +260,10 @@ static void print_memory(const json_t *plans)
         if (json_object_get(plan, "error"))
             printf("%-12s %s\n", name, text_of(plan, "error"));
         else
-            printf("%-12s %.1f MiB: weights %.1f, values %.1f (%.1f without reuse), inputs and "
-                   "outputs %.1f; %.0f launches\n",
-                   name, (number_of(plan, "weight_bytes") + number_of(plan, "arena_bytes") +
-                   number_of(plan, "io_bytes")) / 0x1p20, number_of(plan, "weight_bytes") / 0x1p20,
+            printf("%-12s %.1f MiB on the device: weights %.1f, values %.1f (%.1f without reuse), "
+                   "inputs and outputs %.1f; %.0f launches\n",
+                   name, number_of(plan, "allocated_bytes") / 0x1p20,
+                   number_of(plan, "weight_bytes") / 0x1p20,
                    number_of(plan, "arena_bytes") / 0x1p20,
                    number_of(plan, "without_reuse_bytes") / 0x1p20,
                    number_of(plan, "io_bytes") / 0x1p20, number_of(plan, "launches"));
@@ -301,6 +309,8 @@ static void print_text(const json_t *report)
                shape_text(buf, sizeof buf, json_object_get(item, "output")),
                scaled(other, sizeof other, number_of(item, "parameters")),
                scaled((char[32]){0}, 32, number_of(item, "flops")), text_of(item, "name"));
+    if (json_object_get(report, "memory_plan"))
+        info_plan_print(json_object_get(report, "memory_plan"));
     if (json_object_get(report, "plan"))
         printf("\n%s", text_of(report, "plan"));
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // The value of a node that lies in a store, or whose gradient does; NULL: none, it is a constant.
 static const gb_value *value_in(const gb_node *node, const gb_store *store)
@@ -42,6 +43,31 @@ gb_launch_info gb_session_launch(const gb_session *s, size_t i)
     return (gb_launch_info){.node = l->node, .how = l->way ? l->way : l->kernel, .key = l->key,
                             .backward = l->backward, .flops = l->flops * chunks,
                             .bytes = bytes_of(l) * chunks, .seconds = gb_kernel_seconds(l->ready)};
+}
+
+size_t gb_session_stores(const gb_session *s)
+{
+    return s->emit.n_store;
+}
+
+// What a constant is for: of which half of the schedule, and by which algorithm.
+static const char *group_of(const gb_session *s, const gb_store *store)
+{
+    static const char *const name[2][2] = {{"forward", "forward, Winograd"},
+                                           {"to data", "to data, Winograd"}};
+    if (store->kind != GB_STORE_CONST || store->first < 0)
+        return "";
+    if (!strcmp(store->what, "rows"))
+        return "tables of rows";
+    const gb_launch *l = s->emit.launch[store->first];
+    return name[l->backward][l->way && !strncmp(l->way, "winograd", 8)];
+}
+
+gb_store_info gb_session_store(const gb_session *s, size_t i)
+{
+    const gb_store *t = s->emit.store[i];
+    return (gb_store_info){.what = t->what, .kind = (int)t->kind, .group = group_of(s, t),
+                           .bytes = t->bytes, .first = t->first, .last = t->last};
 }
 
 static void print_launch(FILE *f, size_t i, const gb_launch *l)

@@ -198,9 +198,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
         memcpy(&bits, &one, sizeof bits);
         GB_TRY(gb_buf_fill(whole(s, s->loss.weights), 0, (size_t)s->batch * sizeof bits, bits));
     }
-    for (size_t i = 0; i < model->n_value; i++)
-        if (model->value[i]->data && model->value[i]->type == GB_F32)
-            s->stats.parameters += gb_shape_count(&model->value[i]->shape);
+    s->stats.parameters = gb_graph_parameters(model);
     count_stats(s);
     *out = s;
     return 0;

@@ -109,6 +109,16 @@ typedef struct gb_launch_info {
     double seconds;      // of all its runs since gb_device_profile(dev, true)
 } gb_launch_info;
 gb_launch_info gb_session_launch(const gb_session *s, size_t i);
+// A store of the memory plan.
+typedef struct gb_store_info {
+    const char *what;
+    int kind;          // gb_store_kind (op/emit.h)
+    const char *group; // constants: "forward", "to data", "forward, Winograd", ..., "tables"
+    size_t bytes;
+    int first, last;   // launches that touch it; -1: none, then it takes no memory
+} gb_store_info;
+size_t gb_session_stores(const gb_session *s);
+gb_store_info gb_session_store(const gb_session *s, size_t i);
 // One line a launch or a store, for people. malloc'ed.
 char *gb_session_plan_text(const gb_session *s);
 

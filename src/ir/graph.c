@@ -283,6 +283,31 @@ int gb_graph_prune(gb_graph *graph)
     return 0;
 }
 
+// Elements of a ConstantOfShape's output, 0 where it is no float or its shape is not known here.
+static int64_t filled(const gb_node *node)
+{
+    const gb_tensor *shape = node->n_in ? node->in[0]->data : NULL;
+    const gb_attr *value = gb_attr_find(node, "value");
+    bool is_float = !value || (value->tensor && value->tensor->type == GB_F32);
+    int64_t n = shape ? gb_shape_count(&shape->shape) : 0, count = n > 0 && is_float;
+    for (int64_t i = 0; i < n; i++)
+        if (__builtin_mul_overflow(count, gb_tensor_int(shape, i), &count) || count < 0)
+            return 0;
+    return count;
+}
+
+int64_t gb_graph_parameters(const gb_graph *graph)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < graph->n_value; i++)
+        if (graph->value[i]->data && graph->value[i]->type == GB_F32)
+            sum += gb_shape_count(&graph->value[i]->shape);
+    for (size_t i = 0; i < graph->n_node; i++)
+        if (!strcmp(graph->node[i]->type, "ConstantOfShape"))
+            sum += filled(graph->node[i]);
+    return sum;
+}
+
 int64_t gb_graph_nonfinite(const gb_graph *graph, const gb_value **first)
 {
     int64_t found = 0;

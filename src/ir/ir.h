@@ -158,6 +158,8 @@ const char *gb_graph_meta(const gb_graph *graph, const char *key); // NULL: abse
 int gb_graph_sort(gb_graph *graph);
 // Sets every value's `uses`, drops nodes whose outputs nobody reads. The graph must be sorted.
 int gb_graph_prune(gb_graph *graph);
+// Elements of the constants of floats: initializers, and what ConstantOfShape makes of a constant.
+int64_t gb_graph_parameters(const gb_graph *graph);
 // How many elements of the constants are NaN or infinite, *first the first constant that holds some
 // (or NULL). An infinity that stands alone is not counted: it is the bound of a Clip or a fill.
 int64_t gb_graph_nonfinite(const gb_graph *graph, const gb_value **first);

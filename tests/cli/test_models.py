@@ -33,6 +33,40 @@ def test_info_json():
         assert report["memory"][plan]["arena_bytes"] <= report["memory"][plan]["without_reuse_bytes"]
 
 
+def test_info_memory():
+    report = gibbon("info", FASHION, "--json", "--memory", "--batch", 2).json()
+    for plan in report["memory"].values():
+        assert plan["allocated_bytes"] == sum(plan[key] for key in
+                                              ("weight_bytes", "arena_bytes", "io_bytes")), plan
+    memory, plan = report["memory"]["gradient"], report["memory_plan"]
+    stores = plan["stores"]
+    sums = {kind: sum(s["bytes"] for s in stores if s["kind"] == kind)
+            for kind in ("value", "constant")}
+    assert sums["constant"] == memory["weight_bytes"] == sum(plan["constants"].values())
+    assert sums["value"] <= memory["without_reuse_bytes"]
+    # What lives at each launch follows from the stores; the arena holds the peak, and little more.
+    live = [sum(s["bytes"] for s in stores if s["kind"] == "value" and s["first"] <= i <= s["last"])
+            for i in range(plan["launches"])]
+    assert live == plan["live_bytes"] and max(live) == plan["peak_bytes"]
+    first, last = plan["peak_launches"]
+    assert live[first] == live[last] == max(live)
+    assert plan["peak_bytes"] <= memory["arena_bytes"] <= 1.5 * plan["peak_bytes"] + 65536
+    text = gibbon("info", FASHION, "--memory").out
+    assert "MiB at most, at launch" in text and "= backward" in text and "to data" in text, text
+    assert max(map(len, text.split("values that live")[1].splitlines())) <= 100
+
+
+def test_parameters_made_by_constant_of_shape():
+    path = harness.folder("filled") / "filled.onnx"
+    node, value, tensor = files.node, files.value, files.tensor
+    files.model(path, [node("ConstantOfShape", ["shape"], ["w"]), node("Gemm", ["x", "w"], ["y"])],
+                [value("x", ["N", 6])], [value("y", ["N", 5])],
+                [tensor("shape", [2], [6, 5], files.INT64)])
+    assert gibbon("info", path, "--json").json()["parameters"] == 30
+    light = harness.shared("models/onnx_light/light_resnet50.onnx")
+    assert 25.5e6 < gibbon("info", light, "--json").json()["parameters"] < 25.7e6
+
+
 def test_info_without_a_device():
     done = gibbon("info", FASHION, env=NO_DEVICE)
     assert "12.57 k" in done.out and "memory plan needs one" in done.err
