@@ -211,6 +211,8 @@ void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis);
 // Contributes dy itself to the gradient of `value` (y = value + ...): takes the store of dy over
 // where that is possible, else copies or adds. The last thing that a backward does with dy.
 void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y);
+// Whether that takes the store over: then a kernel may as well work on it in place before.
+bool gb_emit_target_takes(gb_emit *e, gb_value *value, gb_value *y);
 
 // --- masks: one bit per element of a piecewise-linear activation's output ---
 

@@ -94,14 +94,22 @@ void gb_emit_target_done(gb_emit *e, gb_pixel_target *target, int axis)
     gb_emit_copy(e, shape, &target->back.view, &dense, target->back.add);
 }
 
+bool gb_emit_target_takes(gb_emit *e, gb_value *value, gb_value *y)
+{
+    const gb_store *to = value->view.store, *from = y->view.store;
+    return e->status == 0 && !to->grad && from->grad && from->grad->kind == GB_STORE_TEMP &&
+           gb_fills_store(value) && gb_fills_store(y) &&
+           gb_shape_equal(&value->shape, &y->shape) &&
+           memcmp(value->view.stride, y->view.stride,
+                  sizeof(int64_t) * (size_t)y->shape.rank) == 0;
+}
+
 void gb_emit_target_give(gb_emit *e, gb_value *value, gb_value *y)
 {
     gb_store *to = value->view.store, *from = y->view.store;
     if (e->status)
         return;
-    if (!to->grad && from->grad->kind == GB_STORE_TEMP && gb_fills_store(value) &&
-        gb_fills_store(y) && gb_shape_equal(&value->shape, &y->shape) &&
-        memcmp(value->view.stride, y->view.stride, sizeof(int64_t) * (size_t)y->shape.rank) == 0) {
+    if (gb_emit_target_takes(e, value, y)) {
         to->grad = from->grad;
         to->grad_written = true;
         to->grad_pending--;

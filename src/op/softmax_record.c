@@ -57,7 +57,10 @@ int gb_softmax_backward(gb_emit *e, gb_node *node)
     if (err < 0 || e->status || !dy.store || !x->needs_grad || gb_shape_count(&y->shape) == 0)
         return err < 0 ? err : e->status;
     find_across(node, across);
-    gb_target target = gb_emit_target(e, x);
+    bool in_place = gb_emit_target_takes(e, x, y);
+    gb_target target = {.view = dy};
+    if (!in_place)
+        target = gb_emit_target(e, x);
     gb_view dx = target.view, p = y->view;
     bool direct = gb_rows_of(&rows, &x->shape, across, (const gb_view *[]){&dx, &dy, &p}, 3);
     if (!direct) {
@@ -81,5 +84,7 @@ int gb_softmax_backward(gb_emit *e, gb_node *node)
     gb_put_i32(e, direct && target.add);
     if (!direct)
         gb_emit_copy(e, &x->shape, &target.view, &dx, target.add);
+    if (in_place)
+        gb_emit_target_give(e, x, y);
     return e->status;
 }

@@ -94,7 +94,10 @@ int gb_unary_backward(gb_emit *e, gb_node *node)
         gb_emit_target_give(e, x, y);
         return e->status;
     }
-    gb_target dx = gb_emit_target(e, x);
+    bool in_place = gb_emit_target_takes(e, x, y);
+    gb_target dx = {.view = dy};
+    if (!in_place)
+        dx = gb_emit_target(e, x);
     const gb_view *v = reads_output(u.kind) ? &y->view : &x->view;
     gb_nd nd = gb_nd_views(&y->shape, (const gb_view *[]){&dx.view, &dy, v}, 3);
     if (e->status || gb_nd_count(&nd) == 0)
@@ -109,5 +112,7 @@ int gb_unary_backward(gb_emit *e, gb_node *node)
     gb_put_f32(e, u.a);
     gb_put_f32(e, u.b);
     gb_put_i32(e, dx.add);
+    if (in_place)
+        gb_emit_target_give(e, x, y);
     return e->status;
 }
