@@ -2,7 +2,8 @@
 //     dw[tap][k][n] = sum over m of x[rows[tap][m]][k] * dy[m][n],   db[n] = sum over m of dy[m][n]
 // A tile is TT taps x MR channels of x x NR channels of dy, in registers. A work-item takes `per`
 // tiles and the rows m of one part; it goes through them `block_rows` at a time, so that these rows
-// stay in its cache for all its tiles, and leaves sums of the part in `partial`.
+// stay in its cache for all its tiles and rounding grows like a root, and leaves the part's sums in
+// `partial`.
 #define NV (NR / VW)
 
 typedef struct rows_of {
@@ -78,7 +79,7 @@ kernel void gemm_weights(global const float *restrict x, int x0, int x_pitch, in
                 vf acc[NV];
 #pragma unroll
                 for (int j = 0; j < NV; j++)
-                    acc[j] = fresh ? (vf)(0.0f) : VLOAD(to + j * VW);
+                    acc[j] = (vf)(0.0f);
                 for (int m = m0; m < m1; m++, d += dy_pitch)
 #pragma unroll
                     for (int j = 0; j < NV; j++)
@@ -86,7 +87,7 @@ kernel void gemm_weights(global const float *restrict x, int x0, int x_pitch, in
                                              : vload_first(d + j * VW, clamp(left - j * VW, 0, VW));
 #pragma unroll
                 for (int j = 0; j < NV; j++)
-                    VSTORE(acc[j], to + j * VW);
+                    VSTORE(fresh ? acc[j] : VLOAD(to + j * VW) + acc[j], to + j * VW);
                 continue;
             }
             // The last tile of an axis is moved back into it; what is another's is not stored.
@@ -103,8 +104,7 @@ kernel void gemm_weights(global const float *restrict x, int x0, int x_pitch, in
                 for (int i = 0; i < MR; i++)
 #pragma unroll
                     for (int j = 0; j < NV; j++)
-                        acc[t * MR + i][j] = fresh || t0 + t < t_own || k0 + i < k_own
-                            ? (vf)(0.0f) : VLOAD(to + (t * k_count + i) * NR + j * VW);
+                        acc[t * MR + i][j] = (vf)(0.0f);
             rows_of at = start;
             at.x += k0;
             at.dy += block * NR;
@@ -118,9 +118,12 @@ kernel void gemm_weights(global const float *restrict x, int x0, int x_pitch, in
 #pragma unroll
                 for (int i = 0; i < MR; i++)
 #pragma unroll
-                    for (int j = 0; j < NV; j++)
+                    for (int j = 0; j < NV; j++) {
+                        global float *sum = to + (t * k_count + i) * NR + j * VW;
                         if (t0 + t >= t_own && k0 + i >= k_own)
-                            VSTORE(acc[t * MR + i][j], to + (t * k_count + i) * NR + j * VW);
+                            VSTORE(fresh ? acc[t * MR + i][j] : VLOAD(sum) + acc[t * MR + i][j],
+                                   sum);
+                    }
         }
     }
 }
