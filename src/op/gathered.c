@@ -17,8 +17,8 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-// Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but 10 x 2 are
-// faster (Zen 5); 16 registers of 8 or 4 floats hold 6 x 2. One vector across where two would
+// Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but 10 x 2
+// are faster (Zen 5); 16 registers of 8 or 4 floats hold 6 x 2. One vector across where two would
 // mostly compute padding (a mask's bytes want eight at least).
 static form choose_form(const gb_device_info *info, int64_t n)
 {

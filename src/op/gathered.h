@@ -4,8 +4,8 @@
 //
 // with an epilogue (bias, residual, activation and its mask, accumulation). Padding, stride and
 // dilation live in the tables. The sum runs over t, then k, in blocks of at least SUM_BLOCK terms
-// (cl/common.cl) whatever the tile sizes, so a result does not depend on the batch or on the form of
-// the kernel.
+// (cl/common.cl) whatever the tile sizes, so a result does not depend on the batch or on the form
+// of the kernel.
 #ifndef GB_OP_GATHERED_H
 #define GB_OP_GATHERED_H
 
