@@ -153,7 +153,7 @@ int gb_checkpoint_match(const gb_checkpoint *found, const gb_checkpoint *want, c
     if (strcmp(found->settings, want->settings))
         return fail_settings(found->settings, want->settings, path);
     if (found->n_param != want->n_param || found->n_state != want->n_state ||
-        found->n_tally != want->n_tally || found->epoch < 0 || found->next < 0 ||
+        found->epoch < 0 || found->next < 0 ||
         found->n_history != (size_t)found->epoch)
         return gb_fail(GB_ERR_FORMAT, "%s: a checkpoint of another size", path);
     return 0;

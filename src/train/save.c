@@ -124,6 +124,19 @@ int gb_train_save(gb_trainer *t)
 
 // --- reading ---
 
+// A tally as it was; where the number of ranks has changed, and with it that of rows, the sums of
+// the clean and of the perturbed ones in a row each.
+static void take_tally(gb_trainer *t, const float *tally, size_t count)
+{
+    size_t halves = t->rows / t->n, half = count / (2 * halves);
+    bool same = count == 2 * t->rows;
+    memset(t->summed, 0, 2 * t->rows * sizeof *t->summed);
+    for (size_t h = 0; h < halves; h++)
+        for (size_t i = 0; i < half; i++)
+            for (size_t k = 0; k < 2; k++)
+                t->summed[2 * (h * t->n + (same ? i : 0)) + k] += tally[2 * (h * half + i) + k];
+}
+
 int gb_trainer_resume(gb_trainer *t, const char *path)
 {
     gb_checkpoint found = {0}, want = outline(t);
@@ -137,8 +150,9 @@ int gb_trainer_resume(gb_trainer *t, const char *path)
     }
     GB_TRY(gb_params_upload(t->params, found.param));
     GB_TRY(gb_optim_upload(t->optim, found.state, found.steps));
+    take_tally(t, found.tally, found.n_tally);
     if (!t->ranks.rank) // the sum of all ranks
-        GB_TRY(gb_buf_write(t->learned.sum, 0, found.tally, found.n_tally * sizeof(float)));
+        GB_TRY(gb_buf_write(t->learned.sum, 0, t->summed, 2 * t->rows * sizeof(float)));
     t->epoch = found.epoch;
     t->next = found.next;
     t->spent = found.seconds;

@@ -3,6 +3,7 @@
 adversaries, ranks, and every wrong use."""
 import csv
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -190,25 +191,46 @@ def test_wrong_use():
     assert not (HERE / "wrong.onnx").exists()
 
 
-def test_ranks():
-    """Two ranks with half a batch each do what one does with the whole."""
+MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+       "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+
+
+def ranks(n):
     mpirun = os.environ.get("GIBBON_MPIRUN")
     if not mpirun:
         raise Skip("a build without MPI, or no mpirun")
-    ranks = (mpirun, "-n", "2")
-    env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-           "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    return (mpirun, "-n", str(n))
+
+
+def test_ranks():
+    """Two ranks with half a batch each do what one does with the whole."""
     options = (*CNN, *QUICK, "--adversarial", "pgd", "--eps", 0.1, "--steps", 2, "--seed", 1)
     one, two = HERE / "one.onnx", HERE / "ranks.onnx"
+    done = gibbon("train", *options, "-o", two, env=MPI, prefix=ranks(2))
     gibbon("train", *options, "-o", one)
-    done = gibbon("train", *options, "-o", two, env=env, prefix=ranks)
     assert done.out.count("epoch 1:") == 1, str(done)
     for a, b in zip(log(one), log(two)):
         for key in ("loss", "held_loss"):
             assert abs(float(a[key]) - float(b[key])) < 1e-4 * float(a[key]), (key, a, b)
         assert abs(float(a["held_accuracy"]) - float(b["held_accuracy"])) < 0.05, (a, b)
-    done = gibbon("train", *options, "-o", two, "--batch", 15, env=env, prefix=ranks, code=2)
+    done = gibbon("train", *options, "-o", two, "--batch", 15, env=MPI, prefix=ranks(2), code=2)
     assert done.err.count("gibbon train: a batch of 15 does not divide among 2 ranks") == 1, done
+
+
+def test_rank_dies():
+    """The job ends with a message, and the last checkpoint is good."""
+    out = HERE / "dies.onnx"
+    options = ("train", *map(str, CNN), "-o", str(out), "--batch", "8")
+    job = subprocess.Popen([*ranks(2), GIBBON, *options, "--epochs", "10000"],
+                           env={**os.environ, **MPI}, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE)
+    while not out.with_suffix(".ckpt").exists() and job.poll() is None:
+        time.sleep(0.01)
+    children = pathlib.Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    err = job.communicate(timeout=60)[1].decode()
+    assert job.returncode != 0 and "signal 9" in err, err
+    gibbon(*options, "--epochs", 1, "--resume")
 
 
 if __name__ == "__main__":
