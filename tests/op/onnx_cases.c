@@ -1,6 +1,8 @@
 // Reads the ONNX project's operator cases and counts what becomes of them.
 #include "op/onnx_cases.h"
 
+#include "support/check.h"
+
 #include "base/file.h"
 #include "onnx/load.h"
 #include "op/op.h"
@@ -243,4 +245,17 @@ bool onnx_close(const gb_tensor *got, const gb_tensor *want, char *why, size_t s
         return false;
     }
     return true;
+}
+
+void onnx_group_test(void **state)
+{
+    const onnx_group *group = *state;
+    onnx_counts counts;
+    if (!onnx_cases(group->name, group->run, NULL, &counts)) {
+        print_message("no ONNX cases here; set GIBBON_ONNX_DATA to a folder with %s\n",
+                      group->name);
+        skip();
+    }
+    assert_true(counts.ran > 0 || getenv("GIBBON_ONNX_CASE"));
+    assert_int_equal(0, counts.failed);
 }

@@ -29,6 +29,14 @@ typedef struct onnx_counts {
 // $GIBBON_ONNX_CASE names the one case to run.
 bool onnx_cases(const char *group, onnx_run run, void *user, onnx_counts *counts);
 
+// A group as a cmocka test, skipped where it is not there.
+typedef struct onnx_group {
+    const char *name;
+    onnx_run run;
+} onnx_group;
+#define ONNX_GROUP(name, run) {name, onnx_group_test, NULL, NULL, &(onnx_group){name, run}}
+void onnx_group_test(void **state); // *state: an onnx_group
+
 // Compares with ONNX's own tolerances: |got - want| <= 1e-7 + 1e-3 |want|.
 bool onnx_close(const gb_tensor *got, const gb_tensor *want, char *why, size_t size);
 

@@ -5,7 +5,6 @@
 #include "op/onnx_cases.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static onnx_verdict run(void *user, onnx_case *c, char *why, size_t size)
 {
@@ -31,48 +30,13 @@ static onnx_verdict run(void *user, onnx_case *c, char *why, size_t size)
     return ONNX_PASS;
 }
 
-static void run_group(const char *group)
-{
-    onnx_counts counts;
-    if (!onnx_cases(group, run, NULL, &counts)) {
-        print_message("no ONNX cases here; set GIBBON_ONNX_DATA to a folder with %s\n", group);
-        skip();
-    }
-    assert_true(counts.ran > 0 || getenv("GIBBON_ONNX_CASE"));
-    assert_int_equal(0, counts.failed);
-}
-
-static void node_cases(void **state)
-{
-    (void)state;
-    run_group("node");
-}
-
-static void simple_cases(void **state)
-{
-    (void)state;
-    run_group("simple");
-}
-
-static void pytorch_operators(void **state)
-{
-    (void)state;
-    run_group("pytorch-operator");
-}
-
-static void pytorch_converted(void **state)
-{
-    (void)state;
-    run_group("pytorch-converted");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(node_cases),
-        cmocka_unit_test(simple_cases),
-        cmocka_unit_test(pytorch_operators),
-        cmocka_unit_test(pytorch_converted),
+        ONNX_GROUP("node", run),
+        ONNX_GROUP("simple", run),
+        ONNX_GROUP("pytorch-operator", run),
+        ONNX_GROUP("pytorch-converted", run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
