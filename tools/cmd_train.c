@@ -162,13 +162,16 @@ fail:
 
 // --- results ---
 
-static int write_model(task *t)
+static int write_model(task *t, const gb_epoch *last, size_t epochs)
 {
     const gb_params *p = gb_trainer_params(t->trainer);
     gb_onnx_weight *weight = calloc(p->n_param, sizeof *weight);
+    char summary[512];
     int err = 0;
     if (!weight)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
+    train_summary(summary, sizeof summary, t->v.cli.words.text[0], &t->config, last, epochs);
+    GB_TRY(gb_graph_set_meta(t->model, GB_SUMMARY_META, summary));
     GB_TRY(gb_params_download(p, t->weights));
     for (size_t i = 0; i < p->n_param; i++)
         weight[i] = (gb_onnx_weight){p->param[i].name, t->weights + p->param[i].offset};
@@ -209,7 +212,7 @@ static int write_results(task *t)
     int err = 0;
     GB_TRY(gb_train_log(t->log, history, count));
     GB_TRY(draw(t, history, count));
-    GB_TRY(write_model(t));
+    GB_TRY(write_model(t, &history[count - 1], count));
 fail:
     return err;
 }

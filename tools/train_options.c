@@ -1,6 +1,8 @@
 // Puts the tables of training, optimisers, schedules and adversaries among the options.
 #include "train_options.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { RUN, OPTIM, SCHEDULE, ADVERSARY, MAX_OWNERS = 8 };
@@ -94,4 +96,19 @@ int train_configure(gb_train_config *c, const train_values *v)
     GB_TRY(gb_train_resolve(c));
 fail:
     return err;
+}
+
+void train_summary(char *buf, size_t size, const char *model, const gb_train_config *c,
+                   const gb_epoch *last, size_t epochs)
+{
+    const gb_adversary_config *a = &c->adversary;
+    const char *slash = strrchr(model, '/');
+    char against[64] = "", held[64] = "";
+    if (strcmp(a->name, "none"))
+        snprintf(against, sizeof against, " against %s with eps %.3g", a->name, (double)a->eps);
+    if (!isnan(last->held_accuracy))
+        snprintf(held, sizeof held, "; %.2f %% of held-out images right",
+                 100 * last->held_accuracy);
+    snprintf(buf, size, "%s, %zu epoch%s of %s%s%s", slash ? slash + 1 : model, epochs,
+             epochs == 1 ? "" : "s", c->optim.name, against, held);
 }

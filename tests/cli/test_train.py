@@ -58,6 +58,10 @@ def test_learns_and_writes():
     assert out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
     info = gibbon("info", out, "--json").json()
     assert info["inputs"][0]["shape"][1:] == [1, SIZE, SIZE]
+    # what gibbon models and builtin:NAME tell of it
+    right = f"{100 * float(rows[5]['held_accuracy']):.2f} % of held-out images right"
+    assert f"cnn-a, 6 epochs of adam; {right}".encode() in out.read_bytes(), right
+    assert b"gibbon.data" not in out.read_bytes() # a folder is no installed set
     # another run from there begins where that one ended
     more = HERE / "more.onnx"
     gibbon("train", out, HERE / "data", "-o", more, "--epochs", 1, "--held", "none")
