@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the example that tools/quickstart attacks without arguments: data/fashion.onnx, a small CNN
-trained on Fashion-MNIST, its labels, and test pictures that it classifies rightly.
+"""Makes the example that the tests attack: data/fashion.onnx, a small CNN trained on
+Fashion-MNIST, its labels, and test pictures that it classifies rightly.
 
 Needs PyTorch, onnx, Pillow and the Debian package dataset-fashion-mnist; takes a minute or two. The
 pictures come from Fashion-MNIST (Zalando SE, MIT licence, see data/fashion_LICENSE)."""
