@@ -2,12 +2,14 @@
 """gibbon models, builtin:NAME in place of a file, and models that bring pictures to be tried on."""
 import gzip
 import json
+import os
 import struct
 
 import files
 import harness
-from harness import BOOT, gibbon
+from harness import BOOT, Skip, gibbon
 
+TRAINED = ["fashion-cnn", "fashion-cnn-robust"]
 NAMES = ["cnn-a", "cnn-b", "resnet-20", "resnet-56", "wrn-28-10"]
 
 
@@ -21,6 +23,7 @@ def test_list():
     assert [a["name"] for a in report["architectures"]] == NAMES
     assert report["activations"] == ["relu", "gelu", "silu", "softplus"]
     assert report["architectures"][0]["input"] == [1, 28, 28]
+    assert [m["name"] for m in report["trained"]] == TRAINED
     for model in report["trained"]: # those that the box has can be read, and say what they are
         info = gibbon("info", "builtin:" + model["name"], "--json").json()
         assert info["inputs"][0]["shape"][1:] == model["input"] and info["unsupported"] is None
@@ -89,6 +92,20 @@ def test_own_pictures():
     # The option's label is stronger than the data's.
     done = gibbon("attack", model, "-o", here / "out", "--json", "--label", "bee", env=env).json()
     assert [i["label"] for i in done["images"]] == [1, 1, 1]
+
+
+def test_box():
+    """Without a picture: one of each class, which the robust model defends better."""
+    if not os.path.exists("/usr/share/datasets/fashion-mnist"):
+        raise Skip("dataset-fashion-mnist is not installed")
+    fooled = []
+    for name in TRAINED:
+        out = harness.folder("box") / name
+        done = gibbon("attack", "builtin:" + name, "-o", out, "--eps", 0.1, "--json").json()
+        assert [i["label"] for i in done["images"]] == list(range(10)), done
+        assert (out / "sheet.png").exists()
+        fooled.append(sum(i["success"] for i in done["images"]))
+    assert fooled[0] == 10 and fooled[1] <= 6, fooled
 
 
 def test_own_pictures_missing():
