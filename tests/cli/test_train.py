@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import harness
-from harness import GIBBON, Skip, gibbon
+from harness import GIBBON, gibbon, ranks
 
 CLASSES, SIZE = 3, 12
 HERE = harness.folder("train")
@@ -195,29 +195,18 @@ def test_wrong_use():
     assert not (HERE / "wrong.onnx").exists()
 
 
-MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-       "OMPI_MCA_rmaps_base_oversubscribe": "1"}
-
-
-def ranks(n):
-    mpirun = os.environ.get("GIBBON_MPIRUN")
-    if not mpirun:
-        raise Skip("a build without MPI, or no mpirun")
-    return (mpirun, "-n", str(n))
-
-
 def test_ranks():
     """Two ranks with half a batch each do what one does with the whole."""
     options = (*CNN, *QUICK, "--adversarial", "pgd", "--eps", 0.1, "--steps", 2, "--seed", 1)
     one, two = HERE / "one.onnx", HERE / "ranks.onnx"
-    done = gibbon("train", *options, "-o", two, env=MPI, prefix=ranks(2))
+    done = gibbon("train", *options, "-o", two, prefix=ranks(2))
     gibbon("train", *options, "-o", one)
     assert done.out.count("epoch 1:") == 1, str(done)
     for a, b in zip(log(one), log(two)):
         for key in ("loss", "held_loss"):
             assert abs(float(a[key]) - float(b[key])) < 1e-4 * float(a[key]), (key, a, b)
         assert abs(float(a["held_accuracy"]) - float(b["held_accuracy"])) < 0.05, (a, b)
-    done = gibbon("train", *options, "-o", two, "--batch", 15, env=MPI, prefix=ranks(2), code=2)
+    done = gibbon("train", *options, "-o", two, "--batch", 15, prefix=ranks(2), code=2)
     assert done.err.count("gibbon train: a batch of 15 does not divide among 2 ranks") == 1, done
 
 
@@ -226,7 +215,7 @@ def test_rank_dies():
     out = HERE / "dies.onnx"
     options = ("train", *map(str, CNN), "-o", str(out), "--batch", "8")
     job = subprocess.Popen([*ranks(2), GIBBON, *options, "--epochs", "10000"],
-                           env={**os.environ, **MPI}, stdout=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE)
     while not out.with_suffix(".ckpt").exists() and job.poll() is None:
         time.sleep(0.01)
