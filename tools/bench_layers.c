@@ -47,7 +47,7 @@ int bench_layers_measure(bench_layers *out, const cli *c, gb_session *s, size_t 
 {
     const gb_session_stats *stats = gb_session_get_stats(s);
     const size_t launches = stats->launches_forward + stats->launches_backward;
-    double *best = calloc(launches + 1, sizeof *best), longest = 0;
+    double *best = calloc(launches + 1, sizeof *best), most = 0;
     gb_launch_info before = {0};
     int err = 0;
     *out = (bench_layers){.layer = calloc(launches + 1, sizeof *out->layer)};
@@ -60,13 +60,13 @@ int bench_layers_measure(bench_layers *out, const cli *c, gb_session *s, size_t 
         gb_launch_info l = gb_session_launch(s, i);
         if (i == 0 || !same_layer(&l, &before)) {
             GB_TRY(add_layer(out, &l));
-            longest = -1;
+            most = -1;
         }
         bench_layer *layer = &out->layer[out->count - 1];
-        if (best[i] > longest) {
+        if (l.flops > most) { // the same one in every run, as times are not
             free(layer->how);
             layer->how = strdup(l.how);
-            longest = best[i];
+            most = l.flops;
         }
         layer->product = layer->product || l.key;
         layer->launches++;

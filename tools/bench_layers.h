@@ -9,7 +9,7 @@
 
 // A node's launches in one direction.
 typedef struct bench_layer {
-    char *name, *type, *how; // how: of the launch that takes longest
+    char *name, *type, *how; // how: of the launch with the most operations
     bool backward, product;  // product: a convolution or dense layer by GEMM or Winograd
     size_t launches;
     double seconds, flops, bytes; // seconds: the best round of each launch
