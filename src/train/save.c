@@ -9,51 +9,22 @@
 
 // --- what a checkpoint belongs to ---
 
-static int hash_model(uint64_t *hash, const gb_graph *model)
-{
-    char *text = gb_graph_dump(model);
-    if (!text)
-        return gb_fail(GB_ERR_NOMEM, "out of memory");
-    *hash = gb_hash(*hash, text, strlen(text));
-    free(text);
-    for (size_t i = 0; i < model->n_value; i++) {
-        const gb_tensor *data = model->value[i]->data;
-        if (data)
-            *hash = gb_hash(*hash, data->data, gb_tensor_bytes(data));
-    }
-    return 0;
-}
-
-static uint64_t hash_data(uint64_t hash, const gb_dataset *ds)
-{
-    const int size[] = {ds->classes, ds->channels, ds->height, ds->width};
-    size_t native = (size_t)ds->native_channels * (size_t)ds->native_height *
-                    (size_t)ds->native_width;
-    char text[4096];
-    hash = gb_hash(hash, size, sizeof size);
-    hash = gb_hash(hash, ds->label, ds->count * sizeof *ds->label);
-    if (ds->bytes)
-        return gb_hash(hash, ds->bytes, ds->count * native);
-    for (size_t i = 0; i < ds->count; i++) {
-        gb_dataset_item_text(text, sizeof text, ds, i);
-        hash = gb_hash(hash, text, strlen(text) + 1);
-    }
-    return hash;
-}
-
 int gb_train_hash(gb_trainer *t)
 {
+    const gb_dataset *ds = t->task.data;
     const gb_normalize *n = &t->task.normalize;
     const float number[] = {n->on, n->bgr, n->range};
-    uint64_t hash = GB_HASH_INIT;
+    const int size[] = {ds->classes, ds->channels, ds->height, ds->width};
+    uint64_t source = GB_HASH_INIT;
     int err = 0;
-    GB_TRY(hash_model(&hash, t->task.model));
+    GB_TRY(gb_graph_hash(&t->model_hash, t->task.model));
     if (t->task.source)
-        GB_TRY(hash_model(&hash, t->task.source));
-    hash = gb_hash(hash, number, sizeof number);
-    hash = gb_hash(hash, n->mean, sizeof n->mean);
-    t->model_hash = gb_hash(hash, n->std, sizeof n->std);
-    t->data_hash = hash_data(GB_HASH_INIT, t->task.data);
+        GB_TRY(gb_graph_hash(&source, t->task.source));
+    t->model_hash = gb_hash(t->model_hash, &source, sizeof source);
+    t->model_hash = gb_hash(t->model_hash, number, sizeof number);
+    t->model_hash = gb_hash(t->model_hash, n->mean, sizeof n->mean);
+    t->model_hash = gb_hash(t->model_hash, n->std, sizeof n->std);
+    t->data_hash = gb_hash(gb_dataset_hash(ds), size, sizeof size);
 fail:
     return err;
 }
