@@ -149,3 +149,36 @@ kernel void batch_grad(global float *restrict dx, int dx0, int dx_pitch, global 
         }
     }
 }
+
+// A channel of a layer that a normalization by given statistics goes into; places in `value`.
+typedef struct {
+    int scale, shift, mean, var, bias;
+    float eps;
+} folded_channel;
+
+// scale[c] of a channel's weights, and in place of its shift the layer's bias. Channel 0 is none.
+kernel void fold_channels(global const float *value, global const folded_channel *channel,
+                          global float *scale, global float *folded)
+{
+    int c = get_global_id(0);
+    folded_channel f = channel[c];
+    if (c == 0) {
+        scale[c] = 1;
+        return;
+    }
+    float s = value[f.scale] / sqrt(value[f.var] + f.eps);
+    float apart = (f.bias < 0 ? 0 : value[f.bias]) - value[f.mean];
+    scale[c] = s;
+    folded[f.shift] = fma(apart, s, value[f.shift]);
+}
+
+// A piece of all parameters; of[i] < 0: fold_channels has written it.
+kernel void fold_weights(global const float *restrict value, global const int *restrict of,
+                         global const float *restrict scale, global float *restrict folded,
+                         int count, int piece)
+{
+    int i0 = get_global_id(0) * piece, end = min(i0 + piece, count);
+    for (int i = i0; i < end; i++)
+        if (of[i] >= 0)
+            folded[i] = scale[of[i]] * value[i];
+}

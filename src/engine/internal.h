@@ -48,6 +48,9 @@ int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *
 // Marks the values that a gradient with respect to the float inputs passes through, or, where
 // params are given, with respect to those that are trainable.
 void gb_mark_gradients(gb_graph *g, const gb_params *params);
+// The parameters as this session's layers read them: `value`, or a store of its own where
+// normalizations go into layers (node->norm).
+gb_store *gb_record_norms(gb_emit *e, const gb_params *p, gb_store *value);
 int gb_record_forward(gb_session *s, bool grad);
 // From the loss, or from the output `seed` whose gradient the caller uploads.
 int gb_record_backward(gb_session *s, const char *seed);

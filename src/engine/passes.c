@@ -294,6 +294,8 @@ int gb_pass_fuse(gb_graph *g)
                 as_affine(next, layer->out[0], axis, scale, scale + channels)) {
                 GB_TRY(fold_affine(layer, axis, scale, scale + channels));
                 take_output(layer, next);
+            } else if (gb_fold_norm(layer, next)) {
+                take_output(layer, next);
             } else if (!fuse_residual(g, layer, next) && !fuse_activation(layer, next)) {
                 break;
             }

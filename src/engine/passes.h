@@ -13,4 +13,8 @@ int gb_pass_at_logits(gb_graph *g, size_t output);
 // its epilogue. Uses must be counted; the graph is pruned and counted again.
 int gb_pass_fuse(gb_graph *g);
 
+// A part of it, for layers whose weights are parameters: `norm`, a BatchNormalization by running
+// statistics that is the only reader of `layer`, becomes layer->norm; the caller takes its output.
+bool gb_fold_norm(gb_node *layer, gb_node *norm);
+
 #endif

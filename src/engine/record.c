@@ -95,6 +95,7 @@ static void record_params(gb_session *s)
         gb_emit_fail(e, GB_ERR_NOMEM);
         return;
     }
+    e->params = gb_record_norms(e, p, e->params);
     gb_packing_begin(e);
     s->n_once = e->n_launch;
     for (size_t i = 0; i < s->graph->n_value; i++) {

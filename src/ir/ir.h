@@ -98,6 +98,8 @@ struct gb_node {
     // Set by fusion passes (engine/passes.c), honoured by Conv, Gemm and MatMul:
     gb_act act;         // and by BatchNormalization with constant parameters
     gb_value *residual; // added before the activation; same shape as out[0]
+    gb_node *norm;      // its scale goes into the weights at every run, its shift is in[2]; its
+                        // own in[0] is the bias that the layer had, or NULL
 
     void *state; // the operator's own, between its forward and its backward recording
 };

@@ -57,6 +57,46 @@ static gb_graph *make_model(void)
     return g;
 }
 
+static gb_value *norm(gb_graph *g, gb_value *x)
+{
+    const gb_shape list = {1, {K}};
+    return node(g, "BatchNormalization", 5,
+                (gb_value *[]){x, constant(g, "scale", list, 1), constant(g, "shift", list, 0),
+                               constant(g, "mean", list, 0), constant(g, "var", list, 1)});
+}
+
+// Convolutions with and without a bias, and a dense layer, a BatchNormalization behind each.
+static gb_graph *make_residual(void)
+{
+    gb_graph *g = gb_graph_create();
+    assert_non_null(g);
+    g->opset = 17;
+    gb_value *x = gb_graph_value(g, "x");
+    x->shape = (gb_shape){4, {-1, C, SIDE, SIDE}};
+    assert_ok(gb_graph_add_input(g, x));
+    gb_value *w = constant(g, "w", (gb_shape){4, {K, C, 3, 3}}, 0.1f);
+    gb_value *b = constant(g, "b", (gb_shape){1, {K}}, 0);
+    gb_value *y = norm(g, node(g, "Conv", 3, (gb_value *[]){x, w, b}));
+    gb_value *first = node(g, "Relu", 1, &y);
+    w = constant(g, "w2", (gb_shape){4, {K, K, 1, 1}}, 0);
+    y = norm(g, node(g, "Conv", 2, (gb_value *[]){first, w}));
+    y = node(g, "Add", 2, (gb_value *[]){y, first});
+    y = node(g, "Relu", 1, &y);
+    y = node(g, "GlobalAveragePool", 1, &y);
+    y = node(g, "Flatten", 1, &y);
+    y = node(g, "Gemm", 3, (gb_value *[]){y, constant(g, "dense", (gb_shape){2, {K, K}}, 0.25f),
+                                          constant(g, "bias", (gb_shape){1, {K}}, 0)});
+    gb_attr *attr = gb_arena_array(&g->arena, 1, sizeof *attr);
+    assert_non_null(attr);
+    *attr = (gb_attr){.name = "transB", .kind = GB_ATTR_INT, .i = 1};
+    y->producer->attr = attr;
+    y->producer->n_attr = 1;
+    assert_ok(gb_graph_add_output(g, norm(g, y)));
+    assert_ok(gb_graph_sort(g));
+    assert_ok(gb_graph_prune(g));
+    return g;
+}
+
 static const gb_param *find(const gb_params *p, const char *name)
 {
     for (size_t i = 0; i < p->n_param; i++)
@@ -159,12 +199,10 @@ static void commits_running_statistics(void **state)
 }
 
 // A session over the parameters of a model answers as one whose weights are these constants.
-static void sessions_follow_the_parameters(void **state)
+static void follows(gb_graph *g)
 {
-    gb_graph *g = make_model();
     gb_params *p;
     float with[N * K], without[N * K], dx[N * C * PIXELS], want_dx[N * C * PIXELS];
-    (void)state;
     assert_ok(gb_params_create(&p, test_device(), g));
     gb_session *live = make_session(g, p, false);
     float *host = malloc(p->total * sizeof *host);
@@ -199,6 +237,29 @@ static void sessions_follow_the_parameters(void **state)
     gb_graph_free(g);
 }
 
+static void sessions_follow_the_parameters(void **state)
+{
+    (void)state;
+    follows(make_model());
+}
+
+// BatchNormalizations go into the layers before them, as constant ones do.
+static void normalizations_go_into_layers(void **state)
+{
+    gb_graph *g = make_residual();
+    gb_params *p;
+    (void)state;
+    assert_ok(gb_params_create(&p, test_device(), g));
+    gb_session *s = make_session(g, p, false);
+    char *plan = gb_session_plan_text(s);
+    assert_non_null(plan);
+    assert_null(strstr(plan, "batch_apply"));
+    free(plan);
+    gb_session_free(s);
+    gb_params_free(p);
+    follows(g);
+}
+
 static void refuses(void **state)
 {
     gb_graph *g = make_model(), *other = make_model(), *bare = gb_graph_create();
@@ -227,6 +288,7 @@ int main(void)
         cmocka_unit_test(finds_what_trains),
         cmocka_unit_test(commits_running_statistics),
         cmocka_unit_test(sessions_follow_the_parameters),
+        cmocka_unit_test(normalizations_go_into_layers),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
