@@ -1,6 +1,10 @@
 // The gathered GEMM for processors: one work-item computes MR output pixels x NR channels in
 // registers, with no local memory and no barrier. NR, 8, 16 or 32, is a multiple of VW.
 //   x[pixel * x_pitch + channel], rows[tap * points + point], w[group][block][tap][k][NR]
+// PLAIN: pixels follow one another in x and in y (dense layers, 1x1 at stride 1): no tables.
+//
+// A product of 64 channels is a few hundred cycles, so what surrounds it counts: the tile stays in
+// registers to the end, and what the epilogue may do is asked once a tile, not once a vector.
 #define NV (NR / VW)
 
 #if NR == 32
@@ -10,6 +14,16 @@ typedef ushort mask_t;
 #else
 typedef uchar mask_t;
 #endif
+
+static global const float *gathered(global const float *x, global const float *zeros, int row,
+                                    int first, int pitch)
+{
+    return row < 0 ? zeros : x + (size_t)(first + row) * pitch;
+}
+
+#define FOR_TILE(i, j)                                    \
+    _Pragma("unroll") for (int i = 0; i < MR; i++)        \
+        _Pragma("unroll") for (int j = 0; j < NV; j++)
 
 kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                  global const int *restrict rows, global const int *restrict outs, int taps,
@@ -22,45 +36,75 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
 {
     int m0 = get_global_id(0) * MR, block = get_global_id(1), group = get_global_id(2);
     int blocks = get_global_size(1);
+    int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
+    bool whole = m0 + MR <= count && n == NR;
     w += ((size_t)group * blocks + block) * taps * k_count * NR;
     bias += ((size_t)group * blocks + block) * NR;
     x += x0 + group * k_count;
+    y += y0 + c0;
+    if (res)
+        res += r0 + c0;
+    int words = (get_global_size(2) * n_count + 31) / 32 * (32 / NR); // mask_t's of a pixel
+    if (act_mask)
+        act_mask += c0 / NR;
+    if (mask)
+        mask += c0 / NR;
 
-    int image[MR], point[MR];
-#pragma unroll
-    for (int i = 0; i < MR; i++) {
-        int m = min(m0 + i, count - 1);
-        image[i] = m / points;
-        point[i] = m - image[i] * points;
-    }
-    vf sum[MR][NV], acc[MR][NV];
+    size_t q[MR]; // pixels of y
+#ifdef PLAIN
+#define X_PIXEL(i, t) (x + q[i] * x_pitch)
 #pragma unroll
     for (int i = 0; i < MR; i++)
+        q[i] = min(m0 + i, count - 1);
+#else
+    int image[MR], point[MR];
+    image[0] = m0 / points;
+    point[0] = m0 - image[0] * points;
 #pragma unroll
-        for (int j = 0; j < NV; j++) {
-            sum[i][j] = VLOAD(bias + j * VW);
-            acc[i][j] = (vf)(0);
-        }
-
-    // What the epilogue will touch comes from far away; it is fetched meanwhile.
-    int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
-    for (int i = 0; i < MR; i++) {
-        size_t q = image[i] * y_image + outs[point[i]];
-        for (int j = 0; j < n; j += 16) {
-            PREFETCH(y + y0 + q * y_pitch + c0 + j);
-            if (res)
-                PREFETCH(res + r0 + q * r_pitch + c0 + j);
-        }
+    for (int i = 1; i < MR; i++) {
+        bool more = m0 + i < count, wrap = point[i - 1] + 1 == points;
+        image[i] = image[i - 1] + (more && wrap);
+        point[i] = more ? wrap ? 0 : point[i - 1] + 1 : point[i - 1];
     }
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+        q[i] = image[i] * y_image + outs[point[i]];
+#define X_PIXEL(i, t) gathered(x, zeros, rows[t * points + point[i]], image[i] * x_image, x_pitch)
+#endif
+    // What the epilogue will touch comes from far away; it is fetched meanwhile.
+    if (whole) {
+#pragma unroll
+        for (int i = 0; i < MR; i++)
+#pragma unroll
+            for (int j = 0; j < NR; j += 16)
+                PREFETCH(y + q[i] * y_pitch + j);
+        if (res)
+#pragma unroll
+            for (int i = 0; i < MR; i++)
+#pragma unroll
+                for (int j = 0; j < NR; j += 16)
+                    PREFETCH(res + q[i] * r_pitch + j);
+    }
+
+    vf sum[MR][NV], acc[MR][NV];
+    FOR_TILE(i, j)
+        acc[i][j] = (vf)(0);
+    bool summed = false;
     int terms = 0;
     for (int t = 0; t < taps; t++) {
         global const float *a[MR];
 #pragma unroll
-        for (int i = 0; i < MR; i++) {
-            int r = rows[t * points + point[i]];
-            a[i] = r < 0 ? zeros : x + (size_t)(image[i] * x_image + r) * x_pitch;
-        }
+        for (int i = 0; i < MR; i++)
+            a[i] = X_PIXEL(i, t);
         for (int k = 0; k < k_count;) {
+            if (terms >= SUM_BLOCK) {
+                FOR_TILE(i, j) {
+                    sum[i][j] = (summed ? sum[i][j] : VLOAD(bias + j * VW)) + acc[i][j];
+                    acc[i][j] = (vf)(0);
+                }
+                summed = true;
+                terms = 0;
+            }
             int end = min(k + SUM_BLOCK, k_count);
             terms += end - k;
             for (; k < end; k++, w += NR) {
@@ -76,34 +120,61 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
                         acc[i][j] = fma(s, b[j], acc[i][j]);
                 }
             }
-            if (terms >= SUM_BLOCK) {
-                terms = 0;
-#pragma unroll
-                for (int i = 0; i < MR; i++)
-#pragma unroll
-                    for (int j = 0; j < NV; j++) {
-                        sum[i][j] += acc[i][j];
-                        acc[i][j] = (vf)(0);
-                    }
-            }
         }
     }
+    FOR_TILE(i, j)
+        acc[i][j] += summed ? sum[i][j] : VLOAD(bias + j * VW);
 
-    int y_words = (get_global_size(2) * n_count + 31) / 32 * (32 / NR); // mask_t's of a pixel
+    if (!whole) {
+        float tile[MR][NR];
+        int at[MR];
+        FOR_TILE(i, j)
+            VSTORE(acc[i][j], tile[i] + j * VW);
 #pragma unroll
-    for (int i = 0; i < MR; i++) {
-        if (m0 + i >= count)
-            break;
-        size_t q = image[i] * y_image + outs[point[i]];
-        uint bits = mask ? mask[q * y_words + c0 / NR] : 0, kept = 0;
-#pragma unroll
-        for (int j = 0; j < NV; j++) {
-            size_t c = c0 + j * VW;
-            epilogue(sum[i][j] + acc[i][j], clamp(n - j * VW, 0, VW), y + y0 + q * y_pitch + c,
-                     add, res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept,
-                     j * VW, mask != 0, bits >> (j * VW), mask_slope);
+        for (int i = 0; i < MR; i++)
+            at[i] = q[i];
+        for (int i = 0; i < min(MR, count - m0); i++) {
+            size_t p = at[i];
+            uint bits = mask ? mask[p * words] : 0, kept = 0;
+            for (int j = 0; j < NR; j += VW)
+                epilogue(VLOAD(tile[i] + j), clamp(n - j, 0, VW), y + p * y_pitch + j, add,
+                         res ? res + p * r_pitch + j : 0, act, lo, hi, slope, &kept, j,
+                         mask != 0, bits >> j, mask_slope);
+            if (act_mask)
+                act_mask[p * words] = kept;
         }
-        if (act_mask)
-            act_mask[q * y_words + c0 / NR] = kept;
+        return;
     }
+    // The epilogue of common.cl, for the whole tile.
+    if (res)
+        FOR_TILE(i, j)
+            acc[i][j] += VLOAD(res + q[i] * r_pitch + j * VW);
+    if (add == 1)
+        FOR_TILE(i, j)
+            acc[i][j] += VLOAD(y + q[i] * y_pitch + j * VW);
+    if (act)
+#pragma unroll
+        for (int i = 0; i < MR; i++) {
+            uint kept = 0;
+#pragma unroll
+            for (int j = 0; j < NV; j++) {
+                kept |= act_bits(acc[i][j], lo, hi) << j * VW;
+                acc[i][j] = act_apply(acc[i][j], lo, hi, slope);
+            }
+            if (act_mask)
+                act_mask[q[i] * words] = kept;
+        }
+    if (mask)
+#pragma unroll
+        for (int i = 0; i < MR; i++) {
+            uint bits = mask[q[i] * words];
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                acc[i][j] *= bits_select(bits >> j * VW, mask_slope);
+        }
+    if (add == 2)
+        FOR_TILE(i, j)
+            acc[i][j] += VLOAD(y + q[i] * y_pitch + j * VW);
+    FOR_TILE(i, j)
+        VSTORE(acc[i][j], y + q[i] * y_pitch + j * VW);
 }

@@ -158,6 +158,15 @@ void gb_put_epilogue(gb_emit *e, const gb_gathered *g)
     gb_put_f32(e, g->mask_slope);
 }
 
+// Whether the tables say no more than that pixels follow one another.
+static bool is_plain(const gb_gathered *g)
+{
+    bool plain = g->taps == 1 && g->x_image == g->points && g->y_image == g->points;
+    for (int64_t i = 0; plain && i < g->points; i++)
+        plain = g->rows[i] == i && g->outs[i] == i;
+    return plain;
+}
+
 void gb_gathered_record(gb_emit *e, const gb_gathered *g)
 {
     int64_t count = g->images * g->points;
@@ -176,7 +185,8 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_store *outs = gb_emit_const(e, g->outs, (size_t)g->points * sizeof(int32_t), "rows");
     gb_store *weights = pack_weights(e, g, merged, f.nr), *bias = pack_bias(e, g, merged, f.nr);
 
-    gb_launch *l = f.lx == 1 ? gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d", f.mr, f.nr)
+    gb_launch *l = f.lx == 1 ? gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s", f.mr, f.nr,
+                                              is_plain(g) ? " -DPLAIN" : "")
                              : gb_emit_launch(e, f.program, "gemm", "-DNR=%d", f.nr);
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
