@@ -23,30 +23,50 @@ static bool splits(const gb_graph *g)
     return ok;
 }
 
+// What the values read and written by a node take, and what weights it reads.
+static int64_t live_bytes(const gb_node *node, int64_t *weights)
+{
+    int64_t live = bytes_of(node->residual);
+    for (int j = 0; j < node->n_in; j++) {
+        live += bytes_of(node->in[j]);
+        if (node->in[j] && node->in[j]->data)
+            *weights += (int64_t)gb_tensor_bytes(node->in[j]->data);
+    }
+    for (int j = 0; j < node->n_out; j++)
+        live += bytes_of(node->out[j]);
+    return live;
+}
+
+// Bytes that come from memory because the batch goes through in parts of n images: each part reads
+// the weights and costs launches, in whose time memory would have delivered LAUNCH_BYTES, and
+// values that do not stay in the cache from one layer to the next come from memory, too. Half of
+// the last-level cache is counted on: it holds older values, weights and other people's as well.
+static int64_t traffic(const gb_graph *g, int64_t cache, int64_t n)
+{
+    enum { LAUNCH_BYTES = 1 << 19 };
+    int64_t each = 0, spilled = 0;
+    for (size_t i = 0; i < g->n_node; i++) {
+        int64_t live = live_bytes(g->node[i], &each);
+        if (g->node[i]->op->is_view)
+            continue;
+        each += LAUNCH_BYTES;
+        if (live / g->batch * n > cache / 2)
+            spilled += live;
+    }
+    return g->batch / n * each + spilled;
+}
+
 int64_t gb_choose_chunk(const gb_graph *g, const gb_device_info *info)
 {
-    int64_t most = 0, total = 0, weights = 0;
+    int64_t best = g->batch, least = INT64_MAX;
     if (info->type != GB_DEVICE_CPU || !info->cache || g->batch < 2 || !splits(g))
         return g->batch;
-    for (size_t i = 0; i < g->n_node; i++) {
-        const gb_node *node = g->node[i];
-        int64_t live = bytes_of(node->residual), made = 0;
-        for (int j = 0; j < node->n_in; j++) {
-            live += bytes_of(node->in[j]);
-            if (node->in[j] && node->in[j]->data)
-                weights += (int64_t)gb_tensor_bytes(node->in[j]->data);
-        }
-        for (int j = 0; j < node->n_out; j++)
-            made += bytes_of(node->out[j]);
-        most = live + made > most ? live + made : most;
-        total += node->op->is_view ? 0 : made;
-    }
-    // The largest part of the batch whose values stay in the last-level cache between two layers,
-    // unless reading the weights once more for each part costs more than that saves.
     for (int64_t n = g->batch; n > 0; n--) {
-        if (g->batch % n || most / g->batch * n > (int64_t)info->cache)
-            continue;
-        return weights / n <= 2 * total / g->batch ? n : g->batch;
+        int64_t bytes = g->batch % n ? INT64_MAX : traffic(g, (int64_t)info->cache, n);
+        if (bytes < least) {
+            least = bytes;
+            best = n;
+        }
     }
-    return g->batch;
+    return best;
 }
