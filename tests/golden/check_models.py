@@ -7,7 +7,7 @@ Each STEM[.EXPORTER].onnx is run on STEM.input.npy by `gibbon run --grad`; its o
 vector-Jacobian product with STEM.seed.npy are compared with STEM.{logits,grad}[64].npy, as relative
 L2 errors. The columns torch are PyTorch's own float32 against its float64.
 
-The pictures are such that float32 determines the gradient (torch_models.py). The last columns are
+The pictures are such that float32 determines the gradient (kinks.py). The last columns are
 the gradient's error on the worst picture and how many pictures are within the limit. Exit 1: the
 logits or the gradient of some picture are above the limit, or a run failed.
 Needs numpy and onnx.

@@ -18,8 +18,8 @@ import torchvision
 from torch_models import export, pictures, settle, write_references
 
 MODELS = """alexnet vgg16 googlenet inception_v3 resnet50 resnext50_32x4d wide_resnet50_2
-densenet121 squeezenet1_1 shufflenet_v2_x1_0 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_b0
-efficientnet_v2_s regnet_y_400mf convnext_tiny vit_b_16 swin_t""".split()
+densenet121 squeezenet1_1 shufflenet_v2_x1_0 mobilenet_v2 mobilenet_v3_large mnasnet1_0
+efficientnet_b0 efficientnet_v2_s regnet_y_400mf convnext_tiny vit_b_16 swin_t""".split()
 IMAGES = pathlib.Path(__file__).resolve().parents[3] / "shared/data/images/imagenet"
 
 

@@ -3,11 +3,14 @@
 A freshly initialised network is a poor test: its batch statistics are 0 and 1, its layer scales
 near zero, and its logits hardly depend on the picture. settle() repairs that without any download.
 """
+import copy
 import pathlib
 
 import numpy as np
 import torch
 from torch import nn
+
+from kinks import clear
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -38,8 +41,8 @@ def settle(model, calibration):
 
     Deep random networks are chaotic: rounding errors grow from layer to layer until float32
     gradients have no correct digit. Trained ones are not: filters without a common mode (Qiao et
-    al., 2019) bring that about here. And where a unit lies within rounding of a kink, two correct programs disagree:
-    each channel is mostly open or mostly shut, so that among millions of units few do.
+    al., 2019) bring that about here. And each channel is mostly open or mostly shut, so that among
+    millions of units few lie within rounding of a kink (kinks.py).
     """
     batch_norms = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     for name, module in model.named_modules():
@@ -104,11 +107,10 @@ def standardise(model, layer, calibration, mean, std):
 
 
 def vjp(function, x, v):
-    """function(x) and the gradient of sum(v * function(x))."""
+    """function(x) and the gradient of sum(v * function(x)) by x."""
     x = x.clone().requires_grad_()
     y = function(x)
-    (y * v).sum().backward()
-    return y.detach(), x.grad
+    return y.detach(), torch.autograd.grad(y, x, v)[0]
 
 
 def relative(a, b):
@@ -116,52 +118,37 @@ def relative(a, b):
     return ((a.double() - b).norm() / b.norm()).item()
 
 
-def determined(model, x, v, good):
-    """The gradient in float64, if float32 determines it: with the input off by a rounding, in four
-    ways, PyTorch's own stays within `good`, and so it does beside float64. Else None.
-
-    Where a rectifier or a pooled maximum lies within rounding of its kink, no two float32 programs
-    need agree.
-    """
-    noise = torch.Generator().manual_seed(0)
-    gradient = vjp(model, x, v)[1]
-    for _ in range(4):
-        off = x * (1 + 1e-7 * torch.randn(x.shape, generator=noise))
-        if relative(vjp(model, off, v)[1], gradient) > good:
-            return None
-    model.double()
-    exact = vjp(model, x.double(), v.double())
-    model.float()
-    return exact if relative(gradient, exact[1]) <= good else None
-
-
-def write_references(model, candidates, stem, keep=2, good=2e-5, tries=600):
+def write_references(model, candidates, stem, keep=2, good=2e-5):
     """Writes STEM.{input,logits,seed,grad,logits64,grad64}.npy and returns the inputs.
 
-    The first `keep` candidates are kept whose gradient float32 determines; after the candidates as
-    they are come copies with a little noise, a thousandth of their range. Where there are fewer in
-    that many tries those are all, and one is the least.
+    They are the first `keep` candidates that can be moved to where float32 determines the gradient
+    (kinks.py) and where PyTorch's own, beside float64 and with the input off by a rounding, agrees
+    to `good`.
     """
+    exact = copy.deepcopy(model).double()
     noise = torch.Generator().manual_seed(1)
     shape = model(candidates[:1]).shape
-    kept, tried = [], 0
-    for tried in range(1, tries + 1):
-        x = candidates[(tried - 1) % len(candidates)][None]
-        if tried > len(candidates):
-            x = x + 1e-3 * x.abs().max() * torch.randn(x.shape, generator=noise)
-        v = torch.randn(shape, generator=torch.Generator().manual_seed(tried - 1))
-        exact = determined(model, x, v, good)
-        if exact:
-            kept.append((x, v, *vjp(model, x, v), *exact))
+    kept = []
+    for seed, candidate in enumerate(candidates.split(1)):
+        x = clear(model, exact, candidate, noise)
+        if x is None:
+            continue
+        v = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        y, g = vjp(model, x, v)
+        y64, g64 = vjp(exact, x.double(), v.double())
+        off = x * (1 + 1e-7 * torch.randn(x.shape, generator=noise))
+        if max(relative(g, g64), relative(vjp(model, off, v)[1], g)) <= good:
+            kept.append((x, v, y, g, y64, g64, x - candidate))
         if len(kept) == keep:
             break
     if not kept:
-        raise RuntimeError(f"{stem}: float32 determines the gradient of none of {tries} pictures")
-    x, v, y, g, y64, g64 = (torch.cat(part) for part in zip(*kept))
+        raise RuntimeError(f"{stem}: float32 determines the gradient of none of the pictures")
+    x, v, y, g, y64, g64, change = (torch.cat(part) for part in zip(*kept))
     for name, array in {"input": x, "seed": v, "logits": y, "grad": g, "logits64": y64,
                         "grad64": g64}.items():
         np.save(f"{stem}.{name}.npy", array.numpy())
-    print(f"{pathlib.Path(stem).name}: {len(kept)} determined of {tried} tried; float32 against float64, logits "
+    print(f"{pathlib.Path(stem).name}: {len(kept)} of {seed + 1} pictures, moved by at most "
+          f"{(change.abs().max() / x.abs().max()).item():.0e}; float32 against float64, logits "
           f"{relative(y, y64):.1e}, gradient {relative(g, g64):.1e}", flush=True)
     return x
 
