@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "base/mem.h"
+#include "base/name.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -131,23 +132,10 @@ static bool takes_value(option_kind kind)
     return kind != OPTION_FLAG && kind != OPTION_SWITCH;
 }
 
-static int check_choice(const option_entry *entry, const char *text)
-{
-    char list[256] = "";
-    for (size_t i = 0, used = 0; entry->choices[i] && used < sizeof list; i++) {
-        if (!strcmp(entry->choices[i], text))
-            return 0;
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                                 entry->choices[i]);
-    }
-    return gb_fail(GB_ERR_ARG, "--%s %s: must be one of %s", entry->name, text, list);
-}
-
 static int set(const option_entry *entry, void *values, const char *text, bool off)
 {
     void *field = (char *)values + entry->offset;
     char *end = NULL;
-    int err = 0;
     errno = 0;
     switch (entry->kind) {
     case OPTION_FLAG:
@@ -176,15 +164,17 @@ static int set(const option_entry *entry, void *values, const char *text, bool o
     }
     case OPTION_TEXTS:
         return option_texts_add(field, text);
-    case OPTION_CHOICE:
-        GB_TRY(check_choice(entry, text));
-        // fallthrough
+    case OPTION_CHOICE: {
+        int i = gb_name_among(entry->name, text, entry->choices);
+        if (i >= 0)
+            *(const char **)field = entry->choices[i];
+        return i < 0 ? i : 0;
+    }
     case OPTION_TEXT:
         *(const char **)field = text;
         return 0;
     }
-fail:
-    return err;
+    return 0;
 }
 
 int options_parse(const option_group *group, size_t n_group, int argc, char **argv,

@@ -1,8 +1,9 @@
 // The table of attack methods, and the checks of a whole configuration.
 #include "attack/method.h"
 
+#include "base/name.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static const gb_method *const methods[] = {&gb_method_fgsm, &gb_method_pgd};
@@ -15,16 +16,13 @@ const gb_method *const *gb_method_all(size_t *count)
 
 int gb_method_find(const gb_method **out, const char *name)
 {
-    char list[256] = "";
-    for (size_t i = 0; i < GB_COUNT(methods); i++) {
-        if (name && !strcmp(methods[i]->name, name)) {
-            *out = methods[i];
-            return 0;
-        }
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", methods[i]->name);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown method '%s'; there are %s", name ? name : "", list);
+    const char *names[GB_COUNT(methods)];
+    for (size_t i = 0; i < GB_COUNT(methods); i++)
+        names[i] = methods[i]->name;
+    int i = gb_name_find("method", name, names, sizeof *names, GB_COUNT(methods));
+    if (i >= 0)
+        *out = methods[i];
+    return i < 0 ? i : 0;
 }
 
 int gb_attack_default(gb_attack_config *config, const char *method)

@@ -2,6 +2,7 @@
 #include "base/setting.h"
 
 #include "base/mem.h"
+#include "base/name.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -66,16 +67,10 @@ static int parse_flag(int *out, const gb_setting *setting, const char *text)
 
 static int parse_choice(int *out, const gb_setting *setting, const char *text)
 {
-    char list[256] = "";
-    for (int i = 0; setting->choices[i]; i++) {
-        if (!strcasecmp(text, setting->choices[i])) {
-            *out = setting->first + i;
-            return 0;
-        }
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", setting->choices[i]);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown %s '%s'; it is one of %s", setting->name, text, list);
+    int i = gb_name_among(setting->name, text, setting->choices);
+    if (i >= 0)
+        *out = setting->first + i;
+    return i < 0 ? i : 0;
 }
 
 static int parse_real(double *out, const gb_setting *setting, const char *text)

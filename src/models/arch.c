@@ -1,6 +1,7 @@
 // The architectures: small CNNs for Fashion-MNIST, residual networks for 32x32 pictures.
 #include "models/arch.h"
 
+#include "base/name.h"
 #include "models/net.h"
 
 #include <stdio.h>
@@ -138,22 +139,15 @@ const gb_arch *gb_arch_all(size_t *count)
 
 int gb_arch_find(const gb_arch **out, const char *name)
 {
-    char list[256] = "";
-    for (size_t i = 0; i < GB_COUNT(archs); i++) {
-        size_t used = strlen(list);
-        if (!strcmp(archs[i].name, name)) {
-            *out = &archs[i];
-            return 0;
-        }
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", archs[i].name);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown architecture '%.64s'; it is one of %s", name, list);
+    int i = gb_name_find("architecture", name, &archs[0].name, sizeof *archs, GB_COUNT(archs));
+    if (i >= 0)
+        *out = &archs[i];
+    return i < 0 ? i : 0;
 }
 
 static int settle(gb_arch_options *out, const gb_arch *arch, const gb_arch_options *given)
 {
     const gb_arch_options *own = &arch->defaults;
-    char list[128] = "";
     *out = (gb_arch_options){.channels = given->channels ? given->channels : own->channels,
                              .height = given->height ? given->height : own->height,
                              .width = given->width ? given->width : own->width,
@@ -163,14 +157,10 @@ static int settle(gb_arch_options *out, const gb_arch *arch, const gb_arch_optio
     if (out->channels < 1 || out->height < 1 || out->width < 1 || out->classes < 2)
         return gb_fail(GB_ERR_ARG, "%s: no network for %d classes of pictures of %dx%dx%d",
                        arch->name, out->classes, out->channels, out->height, out->width);
-    for (int i = 0; gb_arch_activations[i]; i++) {
-        size_t used = strlen(list);
-        if (!strcmp(gb_arch_activations[i], out->activation))
-            return 0;
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", gb_arch_activations[i]);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown activation '%.64s'; it is one of %s", out->activation,
-                   list);
+    int i = gb_name_among("activation", out->activation, gb_arch_activations);
+    if (i >= 0)
+        out->activation = gb_arch_activations[i];
+    return i < 0 ? i : 0;
 }
 
 int gb_arch_build(gb_graph **out, const gb_arch *arch, const gb_arch_options *options)

@@ -1,8 +1,9 @@
 // The optimisers' table: their settings, defaults (PyTorch's; FTRL's are Keras's) and coefficients.
 #include "optim/optim.h"
 
+#include "base/name.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #define FIELD(name) offsetof(gb_optim_config, name)
@@ -128,16 +129,10 @@ const gb_setting *gb_optim_settings(size_t *count)
 
 int gb_optimizer_find(const gb_optimizer **out, const char *name)
 {
-    char list[128] = "";
-    for (size_t i = 0; i < GB_COUNT(table); i++) {
-        if (name && !strcmp(table[i].name, name)) {
-            *out = &table[i];
-            return 0;
-        }
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", table[i].name);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown optimizer '%s'; there are %s", name ? name : "", list);
+    int i = gb_name_find("optimizer", name, &table[0].name, sizeof *table, GB_COUNT(table));
+    if (i >= 0)
+        *out = &table[i];
+    return i < 0 ? i : 0;
 }
 
 int gb_optim_default(gb_optim_config *config, const char *name)

@@ -2,10 +2,10 @@
 #include "optim/schedule.h"
 
 #include "base/mem.h"
+#include "base/name.h"
 #include "base/status.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #define FIELD(name) offsetof(gb_schedule_config, name)
@@ -93,16 +93,10 @@ const gb_setting *gb_schedule_settings(size_t *count)
 
 int gb_schedule_find(const gb_schedule **out, const char *name)
 {
-    char list[128] = "";
-    for (size_t i = 0; i < GB_COUNT(table); i++) {
-        if (name && !strcmp(table[i].name, name)) {
-            *out = &table[i];
-            return 0;
-        }
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", table[i].name);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown schedule '%s'; there are %s", name ? name : "", list);
+    int i = gb_name_find("schedule", name, &table[0].name, sizeof *table, GB_COUNT(table));
+    if (i >= 0)
+        *out = &table[i];
+    return i < 0 ? i : 0;
 }
 
 int gb_schedule_default(gb_schedule_config *config, const char *name)

@@ -4,8 +4,9 @@
 // TRADES's authors do (Zhang et al. 2019); the training step that follows uses the batch's own.
 #include "train/adversary.h"
 
+#include "base/name.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,17 +72,11 @@ const gb_setting *gb_adversary_settings(size_t *count)
 
 int gb_adversary_find(const gb_adversary **out, const char *name)
 {
-    char list[128] = "";
-    for (size_t i = 0; i < GB_COUNT(table); i++) {
-        if (name && !strcmp(table[i].name, name)) {
-            *out = &table[i];
-            return 0;
-        }
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", table[i].name);
-    }
-    return gb_fail(GB_ERR_ARG, "unknown adversarial training '%s'; there are %s", name ? name : "",
-                   list);
+    int i = gb_name_find("adversarial training", name, &table[0].name, sizeof *table,
+                         GB_COUNT(table));
+    if (i >= 0)
+        *out = &table[i];
+    return i < 0 ? i : 0;
 }
 
 int gb_adversary_default(gb_adversary_config *config, const char *name)

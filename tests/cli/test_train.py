@@ -177,7 +177,7 @@ def test_wrong_use():
     out = ("-o", HERE / "wrong.onnx")
     refuse("give a model or an architecture, and a data set", "cnn-a", *out)
     refuse("give -o FILE.onnx", *CNN)
-    refuse("unknown optimizer 'adamx'; there are sgd, adam", *CNN, *out, "--optimizer", "adamx")
+    refuse("unknown optimizer 'adamx'; it is one of sgd, adam", *CNN, *out, "--optimizer", "adamx")
     refuse("sgd has no parameter 'beta1'", *CNN, *out, "--optimizer", "sgd", "--beta1", 0.5)
     refuse("nesterov needs a momentum", *CNN, *out, "--optimizer", "sgd", "--nesterov")
     refuse("lr -1 is outside", *CNN, *out, "--lr", -1)

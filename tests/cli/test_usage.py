@@ -76,7 +76,7 @@ def test_attack_parameters():
     gibbon(*common, "--eps", "8/0", code=2, says="divides by zero")
     gibbon(*common, "--eps", "much", code=2, says="neither a number nor a fraction")
     gibbon(*common, "--eps", "8", code=2, says="8/255")
-    gibbon(*common, "--method", "magic", code=2, says="unknown method 'magic'; there are fgsm, pgd")
+    gibbon(*common, "--method", "magic", code=2, says="unknown method 'magic'; it is one of fgsm, pgd")
     gibbon(*common, "--norm", "l7", code=2, says="it is one of linf, l2")
     gibbon(*common, "--method", "fgsm", "--steps", "5", code=2, says="fgsm has no parameter 'steps'")
     gibbon(*common, "--steps", "0", code=2, says="steps 0 is outside")
