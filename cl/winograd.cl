@@ -59,11 +59,22 @@ static void transform_output(vf *out, const vf *m)
 #endif
 }
 
+// Fetches `rows` x TILE pixels from (top, left) on, which are somewhere in memory or nowhere.
+static void fetch(global const float *x, int pitch, int width, int rows, int top, int left,
+                  int channels)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < TILE; j++)
+            for (int c = 0; c < channels; c += 16)
+                PREFETCH(x + ((long)(top + i) * width + left + j) * pitch + c);
+}
+
 // V of one tile, whose first pixel is (top, left) of the image at x.
 static void gather_tile(global const float *x, int x_pitch, int x_h, int x_w, int top, int left,
                         global const float *zeros, int k_count, local float *v, int v_plane)
 {
     global const float *at[POINTS];
+    fetch(x, x_pitch, x_w, EDGE, top, left + 2 * TILE + 2, k_count); // what the next but one adds
     for (int i = 0; i < EDGE; i++)
         for (int j = 0; j < EDGE; j++) {
             bool inside = top + i >= 0 && top + i < x_h && left + j >= 0 && left + j < x_w;
@@ -181,6 +192,15 @@ kernel void winograd(global const float *restrict x, int x0, int x_pitch, int x_
             gather_tile(x + (size_t)image * x_h * x_w * x_pitch + k, x_pitch, x_h, x_w,
                         ty * TILE - pad_y, (at - ty * tiles_x) * TILE - pad_x, zeros, kn,
                         v + t * v_pitch, v_plane);
+        }
+        // What the epilogue will touch comes from far away; it is fetched during the products.
+        for (int t = 0; t < tiles && k + kn == k_count; t++) {
+            int image = (t0 + t) / tiles_image, at = t0 + t - image * tiles_image;
+            int top = image * y_h + at / tiles_x * TILE, left = at % tiles_x * TILE;
+            int n = min(n_count, last * NR) - first * NR;
+            fetch(y + y0 + first * NR, y_pitch, y_w, TILE, top, left, n);
+            if (res)
+                fetch(res + r0 + first * NR, r_pitch, y_w, TILE, top, left, n);
         }
         for (int block = first; block < last; block++) {
             global const float *panel = u + POINTS * NR * ((size_t)k * blocks + (size_t)block * kn);
