@@ -1,6 +1,6 @@
 """Moves pictures to where float32 determines a network's gradient.
 
-A rectifier's input or a pooled window's gap (its best value less the second best) may lie within
+A rectifier's input or a pooled window's gap (its best value less the next one) may lie within
 rounding of zero, its kink. Two correct float32 programs may then take either side, and the
 gradients differ by 1e-3 and more where their logits agree to 1e-6. Among millions of units a few
 nearly always do so, hence nearly every picture says nothing about a program.
@@ -24,7 +24,10 @@ def nearest(z, *kinks):
 
 
 def gap(z, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The best of each window less the second best."""
+    """The best of each window less the next value, over sqrt(2): it has two values' errors.
+
+    Equal values in a window are one, pooled twice before, or rectified zeros: no kink among them.
+    """
     kernel, stride, padding, dilation = (v if isinstance(v, (tuple, list)) else (v, v) for v in
                                          (kernel_size, stride or kernel_size, padding, dilation))
     n, channels = z.shape[:2]
@@ -35,8 +38,10 @@ def gap(z, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, ret
     rows, columns = ((size - d * (k - 1) - 1) // s + 1 for size, d, k, s in
                      zip(z.shape[2:], dilation, kernel, stride))
     windows = F.unfold(z, kernel, dilation, 0, stride).view(n, channels, -1, rows, columns)
-    best, second = windows[..., :out[0], :out[1]].topk(2, 2).values.unbind(2)
-    return best - second
+    windows = windows[..., :out[0], :out[1]]
+    best = windows.amax(2, keepdim=True)
+    following = windows.masked_fill(windows == best, -torch.inf).amax(2)
+    return (best.squeeze(2) - following) / 2**0.5
 
 
 DISTANCE = {  # of a function's every unit from its kink; the arguments are the function's
@@ -51,25 +56,25 @@ DISTANCE = {  # of a function's every unit from its kink; the arguments are the 
 
 
 class Kinks(TorchFunctionMode):
-    """Lists the distances of all units that are computed under it, a tensor a call."""
+    """Lists, for each call under it, the distances of all units and what they are computed from."""
 
     def __init__(self):
         super().__init__()
-        self.distances = []
+        self.found = []
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", None)
         if name in DISTANCE and args[0].is_floating_point():
-            self.distances.append(DISTANCE[name](*args, **kwargs))
-            args = (args[0].clone(), *args[1:])  # the distances are views of what is overwritten
+            self.found.append((DISTANCE[name](*args, **kwargs), args[0]))
+            args = (args[0].clone(), *args[1:])  # it may be overwritten
         return function(*args, **kwargs)
 
 
-def distances(model, x):
+def find(model, x):
     with Kinks() as kinks:
         model(x)
-    return kinks.distances
+    return kinks.found
 
 
 def measure(model, exact, x):
@@ -78,16 +83,15 @@ def measure(model, exact, x):
     Each channel has its own error, for there are channels a thousand times smaller than the rest;
     where a channel has few units they have one together.
     """
-    found = []
+    measured = []
     with torch.no_grad():
-        for single, double in zip(distances(model, x), distances(exact, x.double())):
-            # Equal in float64, two values in a window are one, pooled twice before: no kink.
-            real = (double != 0) & double.isfinite()
-            square = torch.where(real, single - double, 0).square()
+        for (_, single), (distance, double) in zip(find(model, x), find(exact, x.double())):
             where = (0, *range(2, double.dim())) if double[0, 0].numel() > 32 else None
-            error = (square.sum(where, True) / real.sum(where, True)).sqrt().expand(double.shape)
-            found.append((torch.where(real, double / error, torch.inf), error.float()))
-    return found
+            square = (single - double).square().sum(where, True)
+            error = (square / (double != 0).sum(where, True)).sqrt().expand(distance.shape)
+            ratio = torch.where(distance == 0, torch.inf, distance / error)  # 0: rectified before
+            measured.append((ratio, error.float()))
+    return measured
 
 
 def push(model, x, units, want, iterations=30):
@@ -98,15 +102,15 @@ def push(model, x, units, want, iterations=30):
     and one with its transpose.
     """
     def pick(found):
-        return torch.cat([d[near] / error for d, (near, error) in zip(found, units)])
+        return torch.cat([d[near] / error for (d, _), (near, error) in zip(found, units)])
 
     def ahead(change):
         with torch.no_grad(), forward_ad.dual_level():
-            dual = pick(distances(model, forward_ad.make_dual(x, change)))
+            dual = pick(find(model, forward_ad.make_dual(x, change)))
             return forward_ad.unpack_dual(dual).tangent
 
     leaf = x.clone().requires_grad_()
-    reached = pick(distances(model, leaf))
+    reached = pick(find(model, leaf))
     # The rows of J differ a thousandfold; noise tells their lengths, by which they are divided.
     lengths = sum(ahead(torch.randn(x.shape)).square() for _ in range(4)).div(4).sqrt()
     lengths += 1e-6 * lengths.max()  # a unit that nothing moves
@@ -125,12 +129,13 @@ def push(model, x, units, want, iterations=30):
 
 
 def clear(model, exact, x, noise, rounds=10):
-    """x, moved until no unit is within MARGIN rounding errors of its kink; None: not in `rounds`.
+    """x, moved until no unit is within MARGIN rounding errors of its kink.
 
+    None: not in `rounds`, or not without changing a pixel by a 255th of their range.
     exact: the model in float64. noise: a random generator.
     """
     # First a little noise, so that flat parts of a picture have no ties of their own.
-    x = x + 1e-4 * x.abs().max() * torch.randn(x.shape, generator=noise)
+    start, x = x, x + 1e-4 * x.abs().max() * torch.randn(x.shape, generator=noise)
     for _ in range(rounds):
         units, want, critical = [], [], 0
         for ratio, error in measure(model, exact, x):
@@ -141,4 +146,6 @@ def clear(model, exact, x, noise, rounds=10):
         if not critical:
             return x
         x = x + push(model, x, units, torch.cat(want))
+        if (x - start).abs().max() > (start.max() - start.min()) / 255:
+            break
     return None
