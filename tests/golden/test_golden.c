@@ -1,7 +1,7 @@
 // Tiny networks of every family, by both of PyTorch's exporters: logits and input gradient against
 // PyTorch's in float64 (make_small.py), with and without fusion and reuse of memory, alone and in a
 // batch, and the same bits every time; the same with weights that are parameters, and their
-// gradients (make_params.py).
+// gradients (make_params.py), also of a residual network in training mode.
 #include "support/device.h"
 
 #include "base/file.h"
@@ -33,6 +33,7 @@ static void read_npy(gb_npy *out, const char *name, const char *end)
     assert_ok(gb_npy_read(out, data_path(path, name, end)));
 }
 
+// But for the input's gradient.
 static void golden_init(golden *g, const char *name, const char *exporter)
 {
     char path[4096];
@@ -40,7 +41,6 @@ static void golden_init(golden *g, const char *name, const char *exporter)
     read_npy(&g->input, name, "input.npy");
     read_npy(&g->seed, name, "seed.npy");
     read_npy(&g->logits, name, "logits.npy");
-    read_npy(&g->grad, name, "grad.npy");
     assert_ok(gb_onnx_load(&g->model, data_path(path, name, exporter)));
 }
 
@@ -109,6 +109,8 @@ static void check(const golden *g, const char *what, gb_session_options options,
 
 // --- parameters ---
 
+enum { NAME = 24 };
+
 // What is left of params.bin.
 typedef struct reader {
     const unsigned char *at, *end;
@@ -133,7 +135,7 @@ static int32_t take_int(reader *r)
 static bool find(reader *r, int32_t count, const char *name, void (*pass)(reader *r))
 {
     while (count-- > 0) {
-        if (strcmp(take(r, 16), name) == 0)
+        if (strcmp(take(r, NAME), name) == 0)
             return true;
         pass(r);
     }
@@ -148,21 +150,24 @@ static void skip_floats(reader *r)
 static void skip_model(reader *r)
 {
     for (int32_t n = take_int(r); n > 0; n--) {
-        take(r, 16);
+        take(r, NAME);
         skip_floats(r);
     }
 }
 
-// The largest relative error of the parameters' gradients; each must be small beside the largest
-// gradient, as some are zero.
-static double params_error(const gb_params *p, const float *got, reader model)
+// The largest error of the parameters' gradients, or of the state, beside the largest of them, as
+// some are zero.
+static double params_error(const gb_params *p, bool trainable, const float *got, reader model)
 {
     double worst = 0, largest = 0;
     const int32_t count = take_int(&model);
-    for (size_t i = 0; i < p->trainable; i++)
+    const size_t end = trainable ? p->trainable : p->total;
+    for (size_t i = trainable ? 0 : p->trainable; i < end; i++)
         largest = fmax(largest, fabs(got[i]));
-    for (size_t i = 0; i < p->n_param && p->param[i].trainable; i++) {
+    for (size_t i = 0; i < p->n_param; i++) {
         const gb_param *param = &p->param[i];
+        if (param->trainable != trainable)
+            continue;
         reader r = model;
         assert_true(find(&r, count, param->name, skip_floats));
         assert_int_equal(take_int(&r), param->count);
@@ -176,13 +181,16 @@ static double params_error(const gb_params *p, const float *got, reader model)
     return worst;
 }
 
-static void check_params(const golden *g, const gb_params *p, const char *what,
+static void check_params(const golden *g, gb_params *p, const char *what,
                          gb_session_options options, reader model)
 {
     gb_session *s = NULL;
     const size_t bytes = p->trainable * sizeof(float);
-    float *got = malloc(2 * bytes);
-    assert_non_null(got);
+    const float *want;
+    const int64_t n_y = part(&g->logits, 0, g->input.dim[0], &want);
+    float *got = malloc(2 * bytes), *before = malloc(p->total * sizeof(float));
+    float *after = malloc(p->total * sizeof(float)), *logits = malloc((size_t)n_y * sizeof(float));
+    assert_true(got && before && after && logits);
     options.batch = g->input.dim[0];
     options.grad = options.train = true;
     options.params = p;
@@ -195,15 +203,26 @@ static void check_params(const golden *g, const gb_params *p, const char *what,
         assert_ok(gb_buf_read(gb_session_param_grad(s), 0, got + (size_t)run * p->trainable,
                               bytes));
     }
-    double worst = params_error(p, got, model);
-    print_message("  %-20s parameters %.1e\n", what, worst);
-    assert_true(worst <= limit); // false for NaN
+    assert_ok(gb_session_download(s, gb_session_output(s, 0), logits));
+    assert_ok(gb_params_download(p, before));
+    assert_ok(gb_session_commit(s));
+    assert_ok(gb_params_download(p, after));
+    double off = error(logits, want, n_y), worst = params_error(p, true, got, model);
+    double state = params_error(p, false, after, model);
+    print_message("  %-20s logits %.1e  parameters %.1e  state %.1e\n", what, off, worst, state);
+    assert_true(off <= limit && worst <= limit && state <= limit); // false for NaN
     assert_memory_equal(got, got + p->trainable, bytes);
+    assert_memory_equal(before, after, bytes);
+    assert_ok(gb_params_upload(p, before));
     free(got);
+    free(before);
+    free(after);
+    free(logits);
     gb_session_free(s);
 }
 
-static void run_params(const golden *g, const char *name)
+// trains: the logits are those of training mode, and there is no other reference.
+static void run_params(const golden *g, const char *name, bool trains)
 {
     char path[4096];
     void *data = NULL;
@@ -218,8 +237,10 @@ static void run_params(const golden *g, const char *name)
     check_params(g, p, "training", (gb_session_options){0}, r);
     check_params(g, p, "training, no fusion",
                  (gb_session_options){.no_fusion = true, .keep_all = true}, r);
-    check(g, "over parameters", (gb_session_options){.params = p}, 0, 2);
-    check(g, "the same in chunks", (gb_session_options){.params = p, .chunk = 1}, 0, 2);
+    if (!trains) {
+        check(g, "over parameters", (gb_session_options){.params = p}, 0, 2);
+        check(g, "the same in chunks", (gb_session_options){.params = p, .chunk = 1}, 0, 2);
+    }
     gb_params_free(p);
     free(data);
 }
@@ -234,13 +255,24 @@ static void run_network(void **state)
     golden g;
     test_device();
     golden_init(&g, n->name, n->exporter);
+    read_npy(&g.grad, n->name, "grad.npy");
     check(&g, "as it comes", (gb_session_options){0}, 0, 2);
     check(&g, "in two chunks", (gb_session_options){.chunk = 1}, 0, 2);
     check(&g, "one picture", (gb_session_options){0}, 1, 1);
     check(&g, "no fusion, no reuse", (gb_session_options){.no_fusion = true, .keep_all = true}, 0,
           2);
     if (strcmp(n->exporter, "ts.onnx") == 0)
-        run_params(&g, n->name);
+        run_params(&g, n->name, false);
+    golden_finish(&g);
+}
+
+static void run_training(void **state)
+{
+    golden g;
+    (void)state;
+    test_device();
+    golden_init(&g, "resnet", "ts.onnx");
+    run_params(&g, "resnet", true);
     golden_finish(&g);
 }
 
@@ -254,7 +286,7 @@ int main(void)
         NETWORK("cnn", "ts"),         NETWORK("cnn", "dynamo"),      NETWORK("dense", "ts"),
         NETWORK("dense", "dynamo"),   NETWORK("se", "ts"),           NETWORK("se", "dynamo"),
         NETWORK("vit", "ts"),         NETWORK("vit", "dynamo"),      NETWORK("swin", "dynamo"),
-        NETWORK("convnext", "ts"),    NETWORK("convnext", "dynamo"),
+        NETWORK("convnext", "ts"),    NETWORK("convnext", "dynamo"), cmocka_unit_test(run_training),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
 }
