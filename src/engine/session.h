@@ -34,9 +34,9 @@ typedef struct gb_session_options {
                             // 0: as many as a processor's cache holds, all of them on a GPU
     const gb_params *params; // the model's: weights are read from here at every run, not packed
                              // once; several sessions may share them, and they outlive these
-    bool train;             // with params and a loss or a seed: gradients of the parameters, not of
-                            // the inputs, and BatchNormalization by the statistics of the batch.
-                            // The batch goes through the network as one chunk
+    bool train;             // with params: BatchNormalization by the statistics of the batch, which
+                            // goes through the network as one chunk; and where there are gradients
+                            // (`grad` or `seed`), they are the parameters', not the inputs'
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
     const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: as
                                       // the tuner found (engine/tune.h)

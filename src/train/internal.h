@@ -57,6 +57,10 @@ int gb_train_step(gb_trainer *t, double lr, bool *stop);
 int gb_train_evaluate(gb_trainer *t, gb_epoch *result);
 int gb_train_probe(gb_trainer *t, gb_epoch *result);
 
+// run.c: warns of a network that has learned to fool the one step it was trained with, and nothing
+// else: FGSM no longer finds what PGD finds (Wong et al. 2020). Returns whether it has.
+bool gb_train_watch(const gb_log *log, int64_t epoch, const gb_epoch *e);
+
 // config.c: lines of "name value", what a checkpoint compares. malloc'ed.
 char *gb_train_describe(const gb_train_config *config);
 

@@ -59,15 +59,15 @@ fail:
     return err;
 }
 
-// A network that has learned to fool the one step it was trained with, and nothing else: FGSM no
-// longer finds what PGD finds (Wong et al. 2020).
-static void watch(const gb_trainer *t, const gb_epoch *e)
+bool gb_train_watch(const gb_log *log, int64_t epoch, const gb_epoch *e)
 {
-    if (e->fgsm_accuracy >= 0.3 && e->pgd_accuracy < e->fgsm_accuracy / 2)
-        gb_log_line(t->task.log, GB_LOG_WARN,
+    const bool collapsed = e->fgsm_accuracy >= 0.3 && e->pgd_accuracy < e->fgsm_accuracy / 2;
+    if (collapsed)
+        gb_log_line(log, GB_LOG_WARN,
                     "epoch %lld: catastrophic overfitting: %.1f %% of held images withstand FGSM, "
                     "but only %.1f %% PGD; train with pgd, or a smaller eps or lr",
-                    (long long)t->epoch + 1, 100 * e->fgsm_accuracy, 100 * e->pgd_accuracy);
+                    (long long)epoch + 1, 100 * e->fgsm_accuracy, 100 * e->pgd_accuracy);
+    return collapsed;
 }
 
 static int end_epoch(gb_trainer *t, double lr, const gb_train_listener *l)
@@ -77,7 +77,7 @@ static int end_epoch(gb_trainer *t, double lr, const gb_train_listener *l)
     GB_TRY(summarize(t, &e));
     GB_TRY(gb_train_evaluate(t, &e));
     GB_TRY(gb_train_probe(t, &e));
-    watch(t, &e);
+    gb_train_watch(t->task.log, t->epoch, &e);
     GB_TRY(gb_grow(&t->history, &t->cap_history, t->n_history + 1, sizeof *t->history));
     t->history[t->n_history++] = e;
     GB_TRY(gb_tally_reset(&t->learned));

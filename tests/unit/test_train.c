@@ -1,6 +1,6 @@
 // Whole runs of training against a softmax regression in double precision: every adversary, the
 // optimiser, label smoothing, the order of the data, and going on from a checkpoint.
-#include "train/train.h"
+#include "train/internal.h"
 
 #include "base/rng.h"
 #include "support/device.h"
@@ -357,6 +357,35 @@ static void warned(void *user, gb_log_level level, const char *line)
     ++*count;
 }
 
+static void keep_line(void *user, gb_log_level level, const char *line)
+{
+    assert_int_equal(GB_LOG_WARN, level);
+    snprintf(user, 256, "%s", line);
+}
+
+// The warning of catastrophic overfitting comes where PGD breaks what FGSM leaves, only there.
+static void test_overfitting(void **state)
+{
+    static const struct {
+        double fgsm, pgd;
+        bool told;
+    } cases[] = {{0.8, 0.0, true},   {0.8, 0.39, true},  {0.3, 0.1, true},  {0.8, 0.41, false},
+                 {0.8, 0.8, false},  {0.29, 0.0, false}, {0.0, 0.0, false}, {NAN, NAN, false},
+                 {0.5, NAN, false}};
+    char line[256];
+    const gb_log log = {keep_line, line, GB_LOG_WARN};
+    (void)state;
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        const gb_epoch e = {.fgsm_accuracy = cases[i].fgsm, .pgd_accuracy = cases[i].pgd};
+        line[0] = 0;
+        assert_int_equal(cases[i].told, gb_train_watch(&log, 4, &e));
+        assert_int_equal(cases[i].told, line[0] != 0);
+    }
+    gb_train_watch(&log, 4, &(gb_epoch){.fgsm_accuracy = 0.75, .pgd_accuracy = 0.125});
+    assert_string_equal("epoch 5: catastrophic overfitting: 75.0 % of held images withstand FGSM, "
+                        "but only 12.5 % PGD; train with pgd, or a smaller eps or lr", line);
+}
+
 static void no_more_room(void *user, const gb_epoch *history, size_t count)
 {
     const struct rlimit tiny = {100, RLIM_INFINITY};
@@ -427,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_against_naive),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_overfitting),
         cmocka_unit_test(test_wrong),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
