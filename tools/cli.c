@@ -91,11 +91,10 @@ int cli_usage(const cli *c, const char *format, ...)
 
 // --- begin and end ---
 
-int cli_join(cli *c)
+void cli_join(cli *c)
 {
-    int err = gb_ranks_start(&c->ranks);
+    c->joined = gb_ranks_start(&c->ranks);
     c->quiet = c->ranks.rank > 0;
-    return err;
 }
 
 static void print_help(const cli_command *command, const option_group *group, size_t n_group)
@@ -110,8 +109,12 @@ bool cli_begin(cli *c, const cli_command *command, const option_group *group, si
                int argc, char **argv, int *code)
 {
     bool help = false;
+    int err = c->joined;
     c->command = command;
-    int err = options_parse(group, n_group, argc, argv, &c->words, &help);
+    for (size_t i = 0; i < n_group && err >= 0; i++)
+        err = group[i].entry ? err : GB_ERR_NOMEM;
+    if (err >= 0)
+        err = options_parse(group, n_group, argc, argv, &c->words, &help);
     c->log = (gb_log){.write = write_log,
                       .level = c->verbose ? GB_LOG_DEBUG : c->quiet ? GB_LOG_ERROR : GB_LOG_WARN};
     if (!err && !help)

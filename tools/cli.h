@@ -34,6 +34,7 @@ typedef struct cli {
     bool failed;        // a part failed and was said; the rest went on
     gb_log log;
     gb_ranks ranks;     // after cli_join; else zeroed
+    int joined;         // what came of that
 } cli;
 
 #define CLI_DEVICE \
@@ -66,12 +67,12 @@ typedef struct cli {
      "run a model whose weights hold NaN or infinite values"}
 
 // Before cli_begin, for commands that several processes may share: joins the job that mpirun
-// started. Ranks but the first are quiet: they say no errors, which are to be agreed upon
-// (gb_ranks_agree) or end the job (gb_ranks_abort).
-int cli_join(cli *c);
+// started; cli_begin tells a failure. Ranks but the first are quiet: they say no errors, which are
+// to be agreed upon (gb_ranks_agree) or end the job (gb_ranks_abort).
+void cli_join(cli *c);
 
-// Parses a command's words; fills in the log. False: the command ends with *code (a usage error
-// already said, or --help already printed).
+// Parses a command's words; fills in the log. False: the command ends with *code (an error already
+// said, or --help already printed). A group whose entries could not be made has NULL for them.
 bool cli_begin(cli *c, const cli_command *command, const option_group *group, size_t n_group,
                int argc, char **argv, int *code);
 void cli_finish(cli *c);

@@ -130,11 +130,6 @@ static int run(int argc, char **argv)
     const option_group groups[] = {{NULL, table, GB_COUNT(table), &v},
                                    {"the attack", params, n_param, &v.attack}};
     int code;
-    if (!params) {
-        fprintf(stderr, "gibbon attack: %s\n", gb_last_error());
-        gb_arena_finish(&t.arena);
-        return EXIT_FAILED;
-    }
     if (!cli_begin(&v.cli, &cmd_attack, groups, GB_COUNT(groups), argc, argv, &code)) {
         gb_arena_finish(&t.arena);
         return code;

@@ -230,15 +230,11 @@ static int run(int argc, char **argv)
     eval_task t = {.cli = &v.cli};
     size_t n_attack = 0;
     bool below = false;
-    int code = EXIT_FAILED, joined = cli_join(&v.cli);
+    int code;
+    cli_join(&v.cli);
     const option_entry *attack = attack_options(&t.arena, &n_attack, &choice);
     const option_group groups[] = {{NULL, table, GB_COUNT(table), &v},
                                    {"the attack", attack, n_attack, &v.attack}};
-    if (joined < 0 || !attack) {
-        fprintf(stderr, "gibbon eval: %s\n", gb_last_error());
-        gb_arena_finish(&t.arena);
-        return EXIT_FAILED;
-    }
     if (cli_begin(&v.cli, &cmd_eval, groups, GB_COUNT(groups), argc, argv, &code)) {
         code = cli_end(&v.cli, execute(&t, &v, &below));
         if (code == EXIT_DONE && below)

@@ -369,12 +369,9 @@ static int run(int argc, char **argv)
 {
     task t = {0};
     option_group groups[1 + TRAIN_GROUPS] = {{NULL, table, GB_COUNT(table), &t.v}};
-    int code, err = train_options(groups + 1, &t.arena, &t.v.train);
-    if (err < 0 || (err = cli_join(&t.v.cli)) < 0) {
-        fprintf(stderr, "gibbon train: %s\n", gb_last_error());
-        gb_arena_finish(&t.arena);
-        return EXIT_FAILED;
-    }
+    int code;
+    train_options(groups + 1, &t.arena, &t.v.train);
+    cli_join(&t.v.cli);
     if (!cli_begin(&t.v.cli, &cmd_train, groups, GB_COUNT(groups), argc, argv, &code)) {
         gb_arena_finish(&t.arena);
         return code;

@@ -228,6 +228,45 @@ static int allocate(task *t)
     return t->subject && t->name && t->attack && t->percent ? name_models(t) : GB_ERR_NOMEM;
 }
 
+static int make_ready(task *t)
+{
+    cli *c = &t->v.cli;
+    int err = 0;
+    if (c->output)
+        GB_TRY(gb_make_dirs(c->output));
+    GB_TRY(cli_open_device(&t->dev, c));
+    for (size_t i = 0; i < t->n; i++)
+        GB_TRY(load(t, i));
+    const gb_dataset_options data = {
+        .labels = &t->subject[0].p.labels, .log = &c->log,
+        .classes = gb_session_classes(gb_attack_session(t->attack[0]))};
+    GB_TRY(gb_dataset_open(&t->ds, t->v.data, &data));
+    GB_TRY(gb_dataset_fit(t->ds, &t->subject[0].p.preproc));
+fail:
+    return err;
+}
+
+static int work(task *t)
+{
+    const gb_ranks *ranks = &t->v.cli.ranks;
+    const gb_transfer_options options = {.name = t->name, .limit = (size_t)t->v.limit,
+                                         .seed = t->v.cli.seed, .ranks = ranks, .look = on_look,
+                                         .user = t};
+    const double start = cli_seconds();
+    int err = gb_transfer_run(&t->result, t->attack, t->n, t->ds, &options);
+    if (err < 0 && err != GB_ERR_CANCELLED)
+        gb_ranks_abort(ranks, EXIT_FAILED); // others are at work for a long time
+    GB_TRY(gb_ranks_agree(ranks, err));
+    GB_TRY(gb_transfer_join(&t->result, ranks));
+    t->seconds = cli_seconds() - start;
+    for (size_t i = 0; i < t->n * t->n; i++)
+        t->percent[i] = t->result.both[i]
+                            ? 100 * (double)t->result.fooled[i] / (double)t->result.both[i]
+                            : NAN;
+fail:
+    return err;
+}
+
 static int execute(task *t)
 {
     cli *c = &t->v.cli;
@@ -240,30 +279,15 @@ static int execute(task *t)
         return cli_usage(c, "--preprocess is given %zu times for %zu models", t->v.preprocess.count,
                          c->words.count);
     GB_TRY(configure(t));
-    if (c->output)
-        GB_TRY(gb_make_dirs(c->output));
     t->n = c->words.count;
     GB_TRY(allocate(t));
-    GB_TRY(cli_open_device(&t->dev, c));
-    for (size_t i = 0; i < t->n; i++)
-        GB_TRY(load(t, i));
-    const gb_dataset_options data = {
-        .labels = &t->subject[0].p.labels, .log = &c->log,
-        .classes = gb_session_classes(gb_attack_session(t->attack[0]))};
-    GB_TRY(gb_dataset_open(&t->ds, t->v.data, &data));
-    GB_TRY(gb_dataset_fit(t->ds, &t->subject[0].p.preproc));
-    const gb_transfer_options options = {.name = t->name, .limit = (size_t)t->v.limit,
-                                         .seed = c->seed, .look = on_look, .user = t};
+    GB_TRY(gb_ranks_agree(&c->ranks, make_ready(t)));
     cli_catch_interrupt();
-    const double start = cli_seconds();
-    err = gb_transfer_run(&t->result, t->attack, t->n, t->ds, &options);
-    t->seconds = cli_seconds() - start;
+    err = work(t);
     cli_progress(c, "%s", "");
     GB_TRY(err);
-    for (size_t i = 0; i < t->n * t->n; i++)
-        t->percent[i] = t->result.both[i]
-                            ? 100 * (double)t->result.fooled[i] / (double)t->result.both[i]
-                            : NAN;
+    if (c->ranks.rank)
+        return 0;
     if (c->json)
         GB_TRY(print_json(t));
     else
@@ -278,15 +302,11 @@ static int run(int argc, char **argv)
 {
     task t = {0};
     size_t n_param = 0;
+    cli_join(&t.v.cli);
     const option_entry *params = attack_options(&t.arena, &n_param, &choice);
     const option_group groups[] = {{NULL, table, GB_COUNT(table), &t.v},
                                    {"the attack", params, n_param, &t.v.attack}};
     int code;
-    if (!params) {
-        fprintf(stderr, "gibbon transfer: %s\n", gb_last_error());
-        gb_arena_finish(&t.arena);
-        return EXIT_FAILED;
-    }
     if (cli_begin(&t.v.cli, &cmd_transfer, groups, GB_COUNT(groups), argc, argv, &code)) {
         code = cli_end(&t.v.cli, execute(&t));
         gb_transfer_finish(&t.result);
@@ -311,6 +331,6 @@ const cli_command cmd_transfer = {
     .details =
         "Attacks each model on the pictures that it gets right and shows the results to all of\n"
         "them. Takes every step unless --early-stop is given: an image that rests just behind one\n"
-        "model's boundary fools no other.",
+        "model's boundary fools no other. Under mpirun, ranks share the pictures.",
     .run = run,
 };

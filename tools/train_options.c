@@ -48,7 +48,7 @@ static void fill(tables *t)
         t->family[i].owner = t->owner[i];
 }
 
-int train_options(option_group *group, gb_arena *arena, train_values *values)
+void train_options(option_group *group, gb_arena *arena, train_values *values)
 {
     static const char *const title[] = {"the run", "the optimizer", "the learning rate",
                                         "adversarial training"};
@@ -57,10 +57,7 @@ int train_options(option_group *group, gb_arena *arena, train_values *values)
     for (int i = 0; i < TRAIN_GROUPS; i++) {
         group[i] = (option_group){.title = title[i], .values = &values->part[i]};
         group[i].entry = settings_options(arena, &group[i].count, &t.family[i]);
-        if (!group[i].entry)
-            return gb_fail(GB_ERR_NOMEM, "out of memory");
     }
-    return 0;
 }
 
 static const settings_owner *chosen(const tables *t, int part, const char *name)

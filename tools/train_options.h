@@ -12,8 +12,8 @@ typedef struct train_values {
     settings_values part[TRAIN_GROUPS];
 } train_values;
 
-// Fills groups[0..TRAIN_GROUPS); GB_ERR_NOMEM.
-int train_options(option_group *group, gb_arena *arena, train_values *values);
+// Fills groups[0..TRAIN_GROUPS); one without entries is out of memory.
+void train_options(option_group *group, gb_arena *arena, train_values *values);
 
 // The configuration that the user's options ask for; the seed is the caller's.
 int train_configure(gb_train_config *config, const train_values *values);

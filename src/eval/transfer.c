@@ -11,14 +11,15 @@ typedef struct run {
     const gb_dataset *ds;
     const gb_transfer_options *options;
     size_t n, classes, batch;
+    size_t share, batches; // pictures that this rank takes, out of so many batches
     gb_loader *loader;
     gb_arena arena;
     bool *right;   // [n][ds->count]: classified correctly as it is
     float *logits; // (batch, classes)
     size_t source;
-    // Where the source's pictures come from, and how many of all have been passed.
+    // Where the source's pictures come from, and how many of the share have been passed.
     const gb_batch *from;
-    size_t at, passed;
+    size_t at, left, passed; // left: in that batch
     // Adversarial examples that wait to be shown to the other models.
     float *waiting;  // (batch, pixels)
     size_t *number;  // [batch]: their pictures
@@ -48,9 +49,22 @@ static int classify(run *r, int *seen, size_t model, const float *images, size_t
 static int look(run *r)
 {
     if (r->options->look &&
-        r->options->look(r->options->user, r->source, r->passed, r->out->images))
+        r->options->look(r->options->user, r->source, r->passed, r->share))
         return gb_fail(GB_ERR_CANCELLED, "interrupted");
     return 0;
+}
+
+static size_t ranks_of(const run *r)
+{
+    return r->options->ranks && r->options->ranks->size ? (size_t)r->options->ranks->size : 1;
+}
+
+// How many of a batch's pictures are among those drawn.
+static size_t drawn(const run *r, const gb_batch *b)
+{
+    const size_t at = b->index * r->batch * ranks_of(r) + b->start;
+    const size_t left = at < r->out->images ? r->out->images - at : 0;
+    return b->count < left ? b->count : left;
 }
 
 // The pictures of the set as they are, in the loader's order.
@@ -60,11 +74,12 @@ static int classify_clean(run *r)
     if (!seen)
         return GB_ERR_NOMEM;
     r->source = r->n;
-    for (r->passed = 0; r->passed < r->out->images;) {
+    r->passed = 0;
+    for (size_t k = 0; k < r->batches; k++) {
         const gb_batch *b;
         GB_TRY(look(r));
         GB_TRY(gb_loader_next(&b, r->loader));
-        const size_t left = r->out->images - r->passed, count = b->count < left ? b->count : left;
+        const size_t count = drawn(r, b);
         for (size_t m = 0; m < r->n; m++) {
             GB_TRY(classify(r, seen, m, b->images, count));
             for (size_t i = 0; i < count; i++) {
@@ -108,10 +123,11 @@ static int next(void *user, gb_attack_item *item)
 {
     run *r = user;
     int err = 0;
-    for (; r->passed < r->out->images; r->passed++) {
-        if (!r->from || r->at == r->from->count) {
+    for (; r->passed < r->share; r->passed++) {
+        while (r->at == r->left) {
             GB_TRY(gb_loader_next(&r->from, r->loader));
             r->at = 0;
+            r->left = drawn(r, r->from);
         }
         const size_t i = r->at++, picture = r->from->item[i];
         if (!*right(r, r->source, picture))
@@ -142,7 +158,7 @@ static int on_look(void *user, int step, int steps)
     (void)step;
     (void)steps;
     return r->options->look ? r->options->look(r->options->user, r->source, r->passed,
-                                               r->out->images)
+                                               r->share)
                             : 0;
 }
 
@@ -151,13 +167,12 @@ static int attack_source(run *r, size_t source)
     const gb_attack_feed feed = {.user = r, .next = next, .done = done, .look = on_look};
     int err = 0;
     r->source = source;
-    r->from = NULL;
-    r->passed = r->n_waiting = 0;
+    r->at = r->left = r->passed = r->n_waiting = 0;
     GB_TRY(gb_loader_seek(r->loader, 0, 0));
     err = gb_attack_stream(r->attack[source], &feed);
     if (err == GB_ERR_CANCELLED)
         return gb_fail(err, "interrupted at picture %zu of %zu, against %s", r->passed,
-                       r->out->images, r->options->name[source]);
+                       r->share, r->options->name[source]);
     if (err < 0)
         return gb_fail_in(err, "%s", r->options->name[source]);
     err = show(r);
@@ -201,6 +216,24 @@ static int allocate(run *r)
     return r->right && r->logits && r->waiting && r->number ? 0 : GB_ERR_NOMEM;
 }
 
+// Of the pictures drawn, this rank's.
+static int open_loader(run *r)
+{
+    const gb_ranks *ranks = r->options->ranks;
+    const size_t size = ranks_of(r), rank = ranks ? (size_t)ranks->rank : 0;
+    const size_t whole = r->batch * size, images = r->out->images;
+    const gb_loader_options order = {.batch = whole, .seed = r->options->seed, .rank = (int)rank,
+                                     .ranks = (int)size, .shuffle = images < r->ds->count};
+    r->batches = (images + whole - 1) / whole;
+    for (size_t k = 0; k < r->batches; k++) {
+        const size_t left = r->ds->count - k * whole, full = left < whole ? left : whole;
+        const size_t start = full * rank / size;
+        r->share += drawn(r, &(gb_batch){.index = k, .start = start,
+                                         .count = full * (rank + 1) / size - start});
+    }
+    return gb_loader_open(&r->loader, r->ds, &order);
+}
+
 int gb_transfer_run(gb_transfer *out, gb_attack *const *attack, size_t n, const gb_dataset *ds,
                     const gb_transfer_options *options)
 {
@@ -209,9 +242,7 @@ int gb_transfer_run(gb_transfer *out, gb_attack *const *attack, size_t n, const 
     *out = (gb_transfer){0};
     GB_TRY(check_models(&r));
     GB_TRY(allocate(&r));
-    const gb_loader_options order = {.batch = r.batch, .seed = options->seed,
-                                     .shuffle = out->images < ds->count};
-    GB_TRY(gb_loader_open(&r.loader, ds, &order));
+    GB_TRY(open_loader(&r));
     GB_TRY(classify_clean(&r));
     for (size_t source = 0; source < n; source++)
         GB_TRY(attack_source(&r, source));
@@ -220,6 +251,27 @@ fail:
     gb_arena_finish(&r.arena);
     if (err < 0)
         gb_transfer_finish(out);
+    return err;
+}
+
+static int join(const gb_ranks *ranks, size_t *counts, size_t n)
+{
+    int err = 0;
+    for (size_t i = 0; i < n && err >= 0; i++) {
+        float count = (float)counts[i]; // exact up to 2^24
+        err = gb_ranks_sum(ranks, &count, 1);
+        counts[i] = (size_t)count;
+    }
+    return err;
+}
+
+int gb_transfer_join(gb_transfer *t, const gb_ranks *ranks)
+{
+    int err = 0;
+    GB_TRY(join(ranks, t->correct, t->models));
+    GB_TRY(join(ranks, t->both, t->models * t->models));
+    GB_TRY(join(ranks, t->fooled, t->models * t->models));
+fail:
     return err;
 }
 

@@ -26,12 +26,14 @@ def test_library_example():
 
 
 def test_options_exist():
-    """Every option that README.md and the manual page mention is one of some command."""
+    """Every option that README.md and the manual page mention is one of some command,
+    or of the script that README.md explains."""
     known = {"--version", "--help", "--buildtype", "--cflags", "--libs"}
     for command in ("devices", "info", "run", "classify", "attack", "eval", "models", "bench", "selftest",
                     "train", "transfer", "tune"):
         for name in re.findall(r"--(?:\[no-\])?[a-z][a-z0-9-]*", gibbon(command, "--help").out):
             known.update((name.replace("[no-]", ""), name.replace("[no-]", "no-")))
+    known.update(re.findall(r'"(--[a-z]+)"', (SOURCE / "tools" / "versus-torch").read_text()))
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))
     page = (SOURCE / "tools" / "gibbon.1").read_text()
     used |= {"-" + name for name in re.findall(r"Fl (-[a-z][a-z0-9-]*)", page)}

@@ -5,7 +5,7 @@ import random
 
 import files
 import harness
-from harness import FASHION, gibbon
+from harness import FASHION, gibbon, ranks
 
 SIZE, CLASSES, COUNT, EPS = 4, 3, 40, 0.125
 PIXELS = SIZE * SIZE
@@ -88,6 +88,18 @@ def test_text_and_picture():
         assert [float(v) for v in row[3:]] == [round(100 * c["rate"], 2) for c in cells], done
     width, height, channels, pixels = files.read_png(folder / "out" / "transfer.png")
     assert channels == 3 and width > 100 and height > 80 and len(set(pixels)) > 10
+
+
+def test_ranks():
+    """Ranks share the pictures and count the same, also where some of them get none."""
+    folder, models, _, _ = make("ranks")
+    for limit in (3, 17, COUNT):
+        how = ["--json", "--limit", limit, "--batch", 4]
+        one, three = (transfer(folder, models, *how, prefix=p).json() for p in ([], ranks(3)))
+        assert one["matrix"] == three["matrix"] and one["models"] == three["models"], limit
+        assert three["data"]["images"] == limit
+    done = transfer(folder, models, "--method", "magic", code=2, prefix=ranks(2))
+    assert done.err.count("unknown method") == 1, done
 
 
 def test_limit_is_drawn_from_all():
