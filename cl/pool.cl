@@ -4,17 +4,30 @@
 // `count` points and every get_global_size(0)-th vector of their channels: many points and all
 // channels on a processor, one of each on a graphics card, where neighbours read neighbouring
 // memory. arg[point][arg_pitch]: the tap of each maximum; its rows are padded to whole vectors.
+// AT_ONCE vectors of channels go together: a comparison waits for the one before it.
 #define FOR_POINTS(m, count, per) \
     for (int m = get_global_id(1) * per, m##_end = min(m + per, count); m < m##_end; m++)
+#ifdef GB_CPU
+#define AT_ONCE 4
+#else
+#define AT_ONCE 1
+#endif
+#define STEP (AT_ONCE * VW)
 #define FOR_CHANNELS(c, channels) \
-    for (int c = get_global_id(0) * VW; c < channels; c += get_global_size(0) * VW)
+    for (int c = get_global_id(0) * STEP; c < channels; c += get_global_size(0) * STEP)
+// Each of them that has channels left.
+#define FOR_VECTORS(j, left)                                    \
+    _Pragma("unroll") for (int j = 0; j < STEP; j += VW)        \
+        if (j < left)
 
 #if VW == 1
 #define ARG_LOAD(p) (*(p))
 #define ARG_STORE(v, p) (*(p) = (v))
 #else
-#define ARG_LOAD(p) CAT(convert_int, VW)(CAT(vload, VW)(0, p))
-#define ARG_STORE(v, p) CAT(vstore, VW)(CAT(CAT(convert_, ARG), VW)(v), 0, p)
+typedef CAT(ARG, VW) va;
+typedef va va_anywhere __attribute__((aligned(1))); // moved at once, as vf_anywhere
+#define ARG_LOAD(p) CAT(convert_int, VW)(*(global const va_anywhere *)(p))
+#define ARG_STORE(v, p) (*(global va_anywhere *)(p) = CAT(CAT(convert_, ARG), VW)(v))
 #endif
 
 kernel void max_forward(global const float *restrict x, int x0, int x_pitch, int x_image,
@@ -28,22 +41,39 @@ kernel void max_forward(global const float *restrict x, int x0, int x_pitch, int
         global float *to = y + y0 + (size_t)m * y_pitch;
         FOR_CHANNELS (c, channels) {
             int left = channels - c;
-            vf best = VBROADCAST(-INFINITY);
-            vi which = (vi)(0);
+            vf best[STEP];
+            vi which[STEP];
+            FOR_VECTORS (j, left) {
+                best[j] = VBROADCAST(-INFINITY);
+                which[j] = (vi)(0);
+            }
             for (int i = 0; i < most; i++) {
                 int2 r = rows[i * points + point];
                 if (r.x < 0)
                     break;
-                vf v = vload_first(from + (size_t)r.x * x_pitch + c, left);
-                vi better = v > best || isnan(v); // the first of equals stays; NaN wins
-                best = select(best, v, better);
-                which = select(which, (vi)(r.y), better);
+                FOR_VECTORS (j, left) {
+                    vf v = vload_first(from + (size_t)r.x * x_pitch + c + j, left - j);
+                    vi better = v > best[j] || isnan(v); // the first of equals stays; NaN wins
+                    best[j] = select(best[j], v, better);
+                    which[j] = select(which[j], (vi)(r.y), better);
+                }
             }
-            vstore_first(best, to + c, left);
-            if (arg)
-                ARG_STORE(which, arg + (size_t)m * arg_pitch + c);
+            FOR_VECTORS (j, left) {
+                vstore_first(best[j], to + c + j, left - j);
+                if (arg)
+                    ARG_STORE(which[j], arg + (size_t)m * arg_pitch + c + j);
+            }
         }
     }
+}
+
+// Writes a gradient (or an average) of channels from c on; the mask's words start at `word`.
+static void finish(vf sum, int left, global float *to, int add, global const uint *mask,
+                   size_t word, int c, float mask_slope)
+{
+    uint kept = 0, bits = mask ? mask[word + c / 32] >> (c % 32) : 0;
+    epilogue(sum, min(left, VW), to, add, 0, 0, 0.0f, 0.0f, 0.0f, &kept, 0, mask != 0, bits,
+             mask_slope);
 }
 
 kernel void max_backward(global const float *restrict dy, int dy0, int dy_pitch, int y_image,
@@ -58,19 +88,23 @@ kernel void max_backward(global const float *restrict dy, int dy0, int dy_pitch,
         global float *to = dx + dx0 + (size_t)m * dx_pitch;
         FOR_CHANNELS (c, channels) {
             int left = channels - c;
-            vf sum = VBROADCAST(0.0f);
+            vf sum[STEP];
+            FOR_VECTORS (j, left)
+                sum[j] = VBROADCAST(0.0f);
             for (int i = 0; i < most; i++) {
                 int2 r = rows[i * points + point];
                 if (r.x < 0)
                     break;
                 size_t q = (size_t)image * y_image + r.x;
-                vi which = ARG_LOAD(arg + q * arg_pitch + c);
-                vf v = vload_first(dy + dy0 + q * dy_pitch + c, left);
-                sum += select(VBROADCAST(0.0f), v, which == (vi)(r.y));
+                FOR_VECTORS (j, left) {
+                    vi which = ARG_LOAD(arg + q * arg_pitch + c + j);
+                    vf v = vload_first(dy + dy0 + q * dy_pitch + c + j, left - j);
+                    sum[j] += select(VBROADCAST(0.0f), v, which == (vi)(r.y));
+                }
             }
-            uint kept = 0, bits = mask ? mask[(size_t)m * words + c / 32] >> (c % 32) : 0;
-            epilogue(sum, min(left, VW), to + c, add, 0, 0, 0.0f, 0.0f, 0.0f, &kept, 0, mask != 0,
-                     bits, mask_slope);
+            FOR_VECTORS (j, left)
+                finish(sum[j], left - j, to + c + j, add, mask, (size_t)m * words, c + j,
+                       mask_slope);
         }
     }
 }
@@ -90,19 +124,20 @@ kernel void average(global const float *restrict x, int x0, int x_pitch, int x_i
         global float *to = y + y0 + (size_t)m * y_pitch;
         FOR_CHANNELS (c, channels) {
             int left = channels - c;
-            vf sum = VBROADCAST(0.0f);
+            vf sum[STEP];
+            FOR_VECTORS (j, left)
+                sum[j] = VBROADCAST(0.0f);
             for (int i = 0; i < most; i++) {
                 int r = rows[i * points + point].x;
                 if (r < 0)
                     break;
-                sum = fma(VBROADCAST(backward ? scale[r] : 1.0f),
-                          vload_first(from + (size_t)r * x_pitch + c, left), sum);
+                FOR_VECTORS (j, left)
+                    sum[j] = fma(VBROADCAST(backward ? scale[r] : 1.0f),
+                                 vload_first(from + (size_t)r * x_pitch + c + j, left - j), sum[j]);
             }
-            if (!backward)
-                sum *= scale[point];
-            uint kept = 0, bits = mask ? mask[(size_t)m * words + c / 32] >> (c % 32) : 0;
-            epilogue(sum, min(left, VW), to + c, add, 0, 0, 0.0f, 0.0f, 0.0f, &kept, 0, mask != 0,
-                     bits, mask_slope);
+            FOR_VECTORS (j, left)
+                finish(backward ? sum[j] : sum[j] * scale[point], left - j, to + c + j, add, mask,
+                       (size_t)m * words, c + j, mask_slope);
         }
     }
 }
