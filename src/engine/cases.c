@@ -27,6 +27,8 @@ const gb_case gb_cases[] = {
     {"Conv", 11, "1x33x3x3 =33x33x3x3 =33", "pads=1,1,1,1"},
     {"Conv", 11, "1x3x11x12 =4x3x7x7 =4", "pads=3,3,3,3 strides=2,2"},
     {"Conv", 11, "1x3x13x14 =6x3x5x5", "pads=2,2,2,2 strides=4,4"},
+    {"Conv", 11, "2x3x19x21 =17x3x7x7 =17", "pads=3,3,3,3 strides=2,2"},
+    {"Conv", 11, "1x1x5x135 =18x1x3x5", "pads=0,1,0,3 strides=1,2"},
     {"Conv", 11, "1x4x6x7 =3x4x1x1 =3", "strides=2,2"},
     {"Conv", 11, "1x3x9x9 =4x3x3x3", "strides=3,3"},
     {"Conv", 11, "1x2x9x8 =3x2x2x2", "strides=3,3"},

@@ -2,6 +2,7 @@
 // group.
 #include "op/choice.h"
 #include "op/conv_narrow.h"
+#include "op/conv_thin.h"
 #include "op/gathered.h"
 #include "op/infer.h"
 #include "op/record.h"
@@ -331,6 +332,8 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
         int tile = choose_winograd(e, node, &w, true);
         if (is_depthwise(&w)) {
             backward_depthwise(e, node, &w, weights, &dy, &t);
+        } else if (gb_thin_backward(e, &w, weights, &dy, &t, node->in[1]->name)) {
+            // recorded
         } else if (merge) {
             if ((err = backward_narrow(e, node, &w, weights, &dy, &t, merge)) < 0)
                 return err;
