@@ -30,7 +30,7 @@ def build(name, images):
         options |= {"aux_logits": False, "transform_input": True, "init_weights": True}
     size = 299 if name == "inception_v3" else 224
     model = getattr(torchvision.models, name)(**options)
-    return settle(model, pictures(images, 8, size, skip=3)), pictures(images, 6, size)
+    return settle(model, pictures(images, 8, size, skip=3)), pictures(images, 20, size)
 
 
 def make_smooth():
