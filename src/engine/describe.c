@@ -81,7 +81,7 @@ static void print_launch(FILE *f, size_t i, const gb_launch *l)
 
 char *gb_session_plan_text(const gb_session *s)
 {
-    static const char *const kinds[] = {"arena", "constant", "io"};
+    static const char *const kinds[] = {"arena", "constant", "io", "part", "extern"};
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
