@@ -87,9 +87,11 @@ def measure(model, exact, x):
     with torch.no_grad():
         for (_, single), (distance, double) in zip(find(model, x), find(exact, x.double())):
             where = (0, *range(2, double.dim())) if double[0, 0].numel() > 32 else None
-            square = (single - double).square().sum(where, True)
-            error = (square / (double != 0).sum(where, True)).sqrt().expand(distance.shape)
-            ratio = torch.where(distance == 0, torch.inf, distance / error)  # 0: rectified before
+            real = (double != 0) & double.isfinite()  # not rectified before, nor padding
+            square = torch.where(real, single - double, 0).square().sum(where, True)
+            error = (square / real.sum(where, True)).sqrt().expand(distance.shape)
+            ratio = torch.where((distance == 0) | distance.isinf(), torch.inf, distance / error)
+            assert not ratio.isnan().any()
             measured.append((ratio, error.float()))
     return measured
 
