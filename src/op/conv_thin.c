@@ -1,13 +1,8 @@
 // Records the gradient of convolutions with respect to few channels.
 #include "op/conv_thin.h"
-#include "op/pack.h"
+#include "op/gathered.h"
 
 enum { FEW = 4, MOST_STRIDE = 4, MOST_KERNEL = 11, MOST_ROWS = 16, MAX_SCRATCH = 1 << 19 };
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
 
 static bool suits(const gb_emit *e, const gb_window *w, const gb_pixel_target *t)
 {
@@ -25,7 +20,7 @@ static int64_t vectors(const gb_device_info *info, const gb_window *w, int64_t p
 {
     int64_t most = (info->vector_width == 16 ? 24 : 9) / w->c_in, best = 1, least = INT64_MAX;
     for (int64_t v = 1; v <= most && v <= 8; v++) {
-        int64_t whole = ceil_div(pixels, v * info->vector_width) * v;
+        int64_t whole = gb_ceil_div(pixels, v * info->vector_width) * v;
         if (whole <= least) {
             least = whole;
             best = v;
@@ -71,12 +66,12 @@ bool gb_thin_backward(gb_emit *e, const gb_window *w, gb_value *weights, const g
     if (e->status || !suits(e, w, t))
         return false;
     const int64_t ow = w->out[2], vw = e->info->vector_width;
-    const int64_t sx = w->stride[2], pixels = ceil_div(w->in[2], sx);
-    const int64_t v = vectors(e->info, w, pixels), parts = ceil_div(pixels, v * vw);
+    const int64_t sx = w->stride[2], pixels = gb_ceil_div(w->in[2], sx);
+    const int64_t v = vectors(e->info, w, pixels), parts = gb_ceil_div(pixels, v * vw);
     // A pixel reads the outputs from `lead` before to `trail` behind its own.
     const int64_t lead = (w->kernel[2] - 1 - w->pad_begin[2]) / sx;
     const int64_t trail = (sx - 1 + w->pad_begin[2]) / sx, reach = parts * v * vw + trail;
-    const int64_t pitch = ceil_div(lead + (reach > ow ? reach : ow), vw) * vw;
+    const int64_t pitch = gb_ceil_div(lead + (reach > ow ? reach : ow), vw) * vw;
 
     const int64_t line = w->c_out * pitch * (int64_t)sizeof(float);
     const int64_t rows = band(e->info, w, line), lines = lines_of(w, rows);
@@ -102,7 +97,7 @@ bool gb_thin_backward(gb_emit *e, const gb_window *w, gb_value *weights, const g
     gb_put_i32(e, w->in[2]);
     gb_put_i32(e, rows);
     gb_put_i32(e, t->add);
-    gb_emit_size(e, (size_t)ceil_div(w->in[1], rows), (size_t)w->batch, 1);
+    gb_emit_size(e, (size_t)gb_ceil_div(w->in[1], rows), (size_t)w->batch, 1);
     gb_emit_local(e, 1, 1, 1);
     if (l)
         l->flops = 2.0 * (double)(w->batch * gb_window_out(w) * w->c_out) *

@@ -12,11 +12,6 @@ typedef struct form {
     size_t lx, ly; // of the work-group
 } form;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 // Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but 10 x 2
 // are faster (Zen 5); 16 registers of 8 or 4 floats hold 6 x 2. One vector across where two would
 // mostly compute padding (a mask's bytes want eight at least).
@@ -26,7 +21,7 @@ static form choose_form(const gb_device_info *info, int64_t n)
     if (info->type == GB_DEVICE_GPU)
         return (form){"gemm_gpu", 64, 64, 16, 16};
     form f = {"gemm", vw == 16 ? 10 : 6, 2 * vw, 1, 1};
-    if (vw >= 8 && ceil_div(n, vw) * vw * 5 < ceil_div(n, f.nr) * f.nr * 4)
+    if (vw >= 8 && gb_ceil_div(n, vw) * vw * 5 < gb_ceil_div(n, f.nr) * f.nr * 4)
         f.nr = vw;
     return f;
 }
@@ -63,7 +58,7 @@ int64_t gb_gathered_merge(int64_t groups, int64_t k, int64_t n)
     for (int64_t f = 1; f <= groups; f++) {
         if (groups % f)
             continue;
-        int64_t cost = ceil_div(f * n, 32) * 32 * f * k * (groups / f);
+        int64_t cost = gb_ceil_div(f * n, 32) * 32 * f * k * (groups / f);
         if (f < groups && f * n % 32)
             cost *= 2; // its mask would straddle words
         if (cost < best_cost) {
@@ -87,7 +82,7 @@ int gb_gathered_columns(const gb_device_info *info, int64_t n)
 
 void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
 {
-    const int64_t k = g->k * merged, blocks = ceil_div(g->n * merged, nr);
+    const int64_t k = g->k * merged, blocks = gb_ceil_div(g->n * merged, nr);
     const gb_gathered_weights *w = &g->w;
     for (int64_t i = 0; i < g->groups; i++) {
         const int64_t in_group = i % merged;
@@ -111,7 +106,7 @@ void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
 
 void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
 {
-    const int64_t n = g->n * merged, padded = ceil_div(n, nr) * nr;
+    const int64_t n = g->n * merged, padded = gb_ceil_div(n, nr) * nr;
     const bool each = g->bias && gb_shape_count(&g->bias->shape) > 1;
     for (int64_t c = 0; g->bias && c < g->groups * g->n; c++)
         gb_pack_put(p, (size_t)(c / n * padded + c % n), each ? c : 0);
@@ -126,7 +121,7 @@ void gb_depthwise_pack(gb_pack *p, const gb_gathered *g, int64_t pitch)
 
 static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, int64_t merged, int nr)
 {
-    const int64_t blocks = ceil_div(g->n * merged, nr), k = g->k * merged;
+    const int64_t blocks = gb_ceil_div(g->n * merged, nr), k = g->k * merged;
     gb_pack p;
     gb_pack_begin(&p, e, g->w.value, (size_t)(g->groups / merged * blocks * g->taps * k * nr),
                   g->w.scale);
@@ -137,7 +132,8 @@ static gb_store *pack_weights(gb_emit *e, const gb_gathered *g, int64_t merged, 
 static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int64_t merged, int nr)
 {
     gb_pack p;
-    gb_pack_begin(&p, e, g->bias, (size_t)(g->groups / merged * ceil_div(g->n * merged, nr) * nr),
+    gb_pack_begin(&p, e, g->bias,
+                  (size_t)(g->groups / merged * gb_ceil_div(g->n * merged, nr) * nr),
                   g->bias_scale);
     gb_gathered_pack_bias(&p, g, merged, nr);
     return gb_pack_end(&p, e, "bias");
@@ -207,7 +203,7 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_put_i32(e, g->y.pitch);
     gb_put_i32(e, g->y_image);
     gb_put_epilogue(e, g);
-    gb_emit_size(e, (size_t)ceil_div(count, f.mr) * f.lx, (size_t)ceil_div(n, f.nr) * f.ly,
+    gb_emit_size(e, (size_t)gb_ceil_div(count, f.mr) * f.lx, (size_t)gb_ceil_div(n, f.nr) * f.ly,
                  (size_t)groups);
     gb_emit_local(e, f.lx, f.ly, 1);
     gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);

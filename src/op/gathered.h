@@ -11,6 +11,12 @@
 
 #include "op/pack.h"
 
+// Pieces of b that hold a; both positive.
+static inline int64_t gb_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
 // Weight of group g, output channel n, input channel k at tap t: scale * value[i] for
 // i = g*sg + n*sn + k*sk + tap[t], or scale * value[index[i]] (index -1: zero).
 typedef struct gb_gathered_weights {

@@ -3,11 +3,6 @@
 
 #include <stdlib.h>
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -35,7 +30,7 @@ static problem problem_of(const gb_device_info *info, const gb_gathered *g)
     q.n = g->n * q.merged;
     q.count = g->images * g->points;
     q.nr = gb_gathered_columns(info, q.n);
-    q.blocks = ceil_div(q.n, q.nr);
+    q.blocks = gb_ceil_div(q.n, q.nr);
     q.want_weights = g->w.value->needs_grad;
     q.want_bias = g->bias && g->bias->needs_grad;
     q.weights = q.want_weights ? q.groups * q.blocks * g->taps * q.k * q.nr : 0;
@@ -59,7 +54,7 @@ static void choose_tile(const gb_device_info *info, const problem *q, int64_t ta
                 continue;
             // In loads and products: those of dy, where a tap's row lies, then its channels.
             double cycles = vectors + t * (5.0 + m * (1 + vectors));
-            double cost = cycles * (double)(ceil_div(taps, t) * ceil_div(q->k, m));
+            double cost = cycles * (double)(gb_ceil_div(taps, t) * gb_ceil_div(q->k, m));
             if (cost < best) {
                 best = cost;
                 *tt = t;
@@ -76,7 +71,7 @@ enum { MOST_PARTS = 16, PARTIALS = 1 << 22, CACHE = 96 << 10 }; // floats
 static int64_t count_parts(const problem *q, int64_t rows)
 {
     const int64_t room = PARTIALS / most(q->weights + q->biases, 1);
-    return most(1, least(ceil_div(q->count, rows), least(most(room, 1), MOST_PARTS)));
+    return most(1, least(gb_ceil_div(q->count, rows), least(most(room, 1), MOST_PARTS)));
 }
 
 static void put_inputs(gb_emit *e, const gb_gathered *g, const problem *q, const gb_pixels *dy)
@@ -116,10 +111,10 @@ static int64_t record_cpu(gb_emit *e, const gb_gathered *g, const problem *q, co
     const int64_t parts = count_parts(q, rows);
     int tt = 1, mr = 1;
     choose_tile(e->info, q, g->taps, &tt, &mr);
-    const int64_t tiles = q->want_weights ? q->blocks * ceil_div(g->taps, tt) * ceil_div(q->k, mr)
-                                          : 0;
+    const int64_t pieces = gb_ceil_div(g->taps, tt) * gb_ceil_div(q->k, mr);
+    const int64_t tiles = q->want_weights ? q->blocks * pieces : 0;
     const int64_t bias_tiles = q->want_bias ? q->blocks : 0, all = tiles + bias_tiles;
-    const int64_t per = ceil_div(all, least(all, ceil_div(MOST_PARTS, parts * q->groups)));
+    const int64_t per = gb_ceil_div(all, least(all, gb_ceil_div(MOST_PARTS, parts * q->groups)));
     *partial = gb_emit_temp(e, (size_t)(parts * stride) * sizeof(float), "partial");
     gb_emit_launch(e, "gemm_weights", "gemm_weights", "-DTT=%d -DMR=%d -DNR=%d", tt, mr, q->nr);
     put_inputs(e, g, q, dy);
@@ -127,13 +122,13 @@ static int64_t record_cpu(gb_emit *e, const gb_gathered *g, const problem *q, co
     gb_put_store(e, *partial);
     gb_put_i32(e, stride);
     gb_put_i32(e, q->weights);
-    gb_put_i32(e, ceil_div(q->count, parts));
+    gb_put_i32(e, gb_ceil_div(q->count, parts));
     gb_put_i32(e, rows);
     gb_put_i32(e, q->blocks);
     gb_put_i32(e, tiles);
     gb_put_i32(e, bias_tiles);
     gb_put_i32(e, per);
-    gb_emit_size(e, (size_t)ceil_div(all, per), (size_t)parts, (size_t)q->groups);
+    gb_emit_size(e, (size_t)gb_ceil_div(all, per), (size_t)parts, (size_t)q->groups);
     return parts;
 }
 
@@ -147,11 +142,11 @@ static int64_t record_gpu(gb_emit *e, const gb_gathered *g, const problem *q, co
     gb_put_store(e, *partial);
     gb_put_i32(e, stride);
     gb_put_i32(e, q->weights);
-    gb_put_i32(e, ceil_div(q->count, parts));
+    gb_put_i32(e, gb_ceil_div(q->count, parts));
     gb_put_i32(e, q->blocks);
     gb_put_i32(e, q->want_weights);
     gb_put_i32(e, q->want_bias);
-    gb_emit_size(e, (size_t)(q->blocks * g->taps * ceil_div(q->k, 64)) * 16, (size_t)parts * 16,
+    gb_emit_size(e, (size_t)(q->blocks * g->taps * gb_ceil_div(q->k, 64)) * 16, (size_t)parts * 16,
                  (size_t)q->groups);
     gb_emit_local(e, 16, 16, 1);
     return parts;
@@ -188,7 +183,7 @@ void gb_depthwise_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixe
     enum { TAPS = 9 }; // at a time, in registers
     const int nv = e->info->vector_width == 16 ? 2 : 1, columns = nv * e->info->vector_width;
     const bool want_weights = g->w.value->needs_grad, want_bias = g->bias && g->bias->needs_grad;
-    const int64_t channels = g->groups, pitch = ceil_div(channels, columns) * columns;
+    const int64_t channels = g->groups, pitch = gb_ceil_div(channels, columns) * columns;
     problem q = {.k = 1, .n = channels, .count = g->images * g->points,
                  .weights = want_weights ? g->taps * pitch : 0, .biases = want_bias ? pitch : 0};
     const int64_t stride = q.weights + q.biases, parts = count_parts(&q, 64);
@@ -211,7 +206,7 @@ void gb_depthwise_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixe
     gb_put_store(e, partial);
     gb_put_i32(e, stride);
     gb_put_i32(e, q.weights);
-    gb_put_i32(e, ceil_div(q.count, parts));
+    gb_put_i32(e, gb_ceil_div(q.count, parts));
     gb_put_i32(e, pitch);
     gb_put_i32(e, want_weights);
     gb_put_i32(e, want_bias);

@@ -30,11 +30,6 @@ typedef struct problem {
     int64_t pad_y, pad_x;
 } problem;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static problem problem_of(const gb_window *w, bool backward)
 {
     if (backward)
@@ -61,12 +56,12 @@ static double plan_cycles(const plan *p, const gb_device_info *info, const probl
     const double gather = p->tile == 4 ? 290 : 130, finish = p->tile == 4 ? 300 : 110;
     const double points = p->edge * p->edge, vectors = p->nr / info->vector_width;
     const double k = (double)q->k, span = (double)p->span, blocks = (double)p->blocks;
-    double items = (double)(ceil_div(p->count, p->span) *
-                            ceil_div(ceil_div(q->n, p->nr), p->blocks));
+    double items = (double)(gb_ceil_div(p->count, p->span) *
+                            gb_ceil_div(gb_ceil_div(q->n, p->nr), p->blocks));
     double step = p->mr * vectors / fma_per_cycle + 1, fetch = p->nr * 4 / cache_bytes_per_cycle;
     double products = points * blocks * k *
                       (step * (span / p->mr - 1) + (step > fetch ? step : fetch));
-    double sums = points * blocks * span * vectors * 2 * (double)ceil_div(q->k, p->chunk);
+    double sums = points * blocks * span * vectors * 2 * (double)gb_ceil_div(q->k, p->chunk);
     double transforms = span * k / info->vector_width * gather + span * blocks * vectors * finish;
     double weights = points * k * (double)q->n * 4 / memory_bytes_per_cycle;
     return (items * (products + sums + transforms) + weights) * spread(info, items);
@@ -75,8 +70,8 @@ static double plan_cycles(const plan *p, const gb_device_info *info, const probl
 static double direct_cycles(const gb_device_info *info, const problem *q)
 {
     const int64_t vw = info->vector_width, mr = vw == 16 ? 14 : 6;
-    double items = (double)(ceil_div(q->batch * q->out[1] * q->out[2], mr) *
-                            ceil_div(q->n, 2 * vw));
+    double items = (double)(gb_ceil_div(q->batch * q->out[1] * q->out[2], mr) *
+                            gb_ceil_div(q->n, 2 * vw));
     double item = TAPS * TAPS * (double)q->k * ((double)mr * 2 / fma_per_cycle + 1);
     double weights = TAPS * TAPS * (double)(q->k * q->n) * 4 / memory_bytes_per_cycle;
     return (items * item + weights) * spread(info, items);
@@ -87,7 +82,7 @@ static double direct_cycles(const gb_device_info *info, const problem *q)
 // Input channels of a chunk, a multiple of vw; the last chunk is at least vw long.
 static int64_t chunk_of(int64_t k, int64_t vw, int64_t most)
 {
-    int64_t chunk = ceil_div(ceil_div(k, ceil_div(k, most)), vw) * vw;
+    int64_t chunk = gb_ceil_div(gb_ceil_div(k, gb_ceil_div(k, most)), vw) * vw;
     while (k % chunk && k % chunk < vw)
         chunk += vw;
     return chunk < k ? chunk : k;
@@ -102,7 +97,7 @@ static bool fit(plan *p, const gb_device_info *info, int64_t k)
     if (most < LINE)
         return false;
     p->chunk = chunk_of(k, info->vector_width, most);
-    p->pitch = ceil_div(p->chunk, LINE) * LINE;
+    p->pitch = gb_ceil_div(p->chunk, LINE) * LINE;
     p->plane = p->span * p->pitch;
     if (p->plane / LINE % 2 == 0)
         p->plane += LINE; // neighbouring points in different sets of the cache
@@ -118,17 +113,17 @@ static double make_plan(plan *best, const gb_device_info *info, const problem *q
     plan p = {.tile = tile, .edge = tile + 2};
     double least = -1;
     p.nr = vw == 1 ? 8 : vw > 4 && q->n <= vw ? vw : 2 * vw; // a mask byte at least
-    p.tiles_y = ceil_div(q->out[1], tile);
-    p.tiles_x = ceil_div(q->out[2], tile);
+    p.tiles_y = gb_ceil_div(q->out[1], tile);
+    p.tiles_x = gb_ceil_div(q->out[2], tile);
     p.count = q->batch * p.tiles_y * p.tiles_x;
-    int64_t blocks = ceil_div(q->n, p.nr);
+    int64_t blocks = gb_ceil_div(q->n, p.nr);
     for (size_t h = 0; h < GB_COUNT(heights); h++) {
         p.mr = heights[h];
         if (p.mr > highest)
             continue;
         for (p.span = p.mr; p.span <= 4 * p.mr && p.span < p.count + p.mr; p.span += p.mr) {
             for (int64_t parts = 1; parts <= blocks; parts++) {
-                p.blocks = ceil_div(blocks, parts);
+                p.blocks = gb_ceil_div(blocks, parts);
                 if (!fit(&p, info, q->k))
                     continue;
                 double c = plan_cycles(&p, info, q);
@@ -190,11 +185,11 @@ void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
     plan p;
     if (e->status || make_plan(&p, e->info, &q, tile) < 0)
         return gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "no Winograd plan for %s", g->what));
-    size_t zero_bytes = (size_t)ceil_div(g->k, 1024) * 1024 * sizeof(float);
+    size_t zero_bytes = (size_t)gb_ceil_div(g->k, 1024) * 1024 * sizeof(float);
     gb_store *zeros = gb_emit_const_take(e, calloc(1, zero_bytes), zero_bytes, "zeros");
     gb_store *weights = gb_winograd_pack(e, g, tile, p.nr, p.chunk);
     gb_pack b;
-    gb_pack_begin(&b, e, g->bias, (size_t)(ceil_div(g->n, p.nr) * p.nr), g->bias_scale);
+    gb_pack_begin(&b, e, g->bias, (size_t)(gb_ceil_div(g->n, p.nr) * p.nr), g->bias_scale);
     gb_gathered_pack_bias(&b, g, 1, p.nr);
     gb_store *bias = gb_pack_end(&b, e, "bias");
 
@@ -228,8 +223,8 @@ void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
     gb_put_i32(e, p.pitch);
     gb_put_i32(e, p.plane);
     gb_put_epilogue(e, g);
-    gb_emit_size(e, (size_t)ceil_div(p.count, p.span),
-                 (size_t)ceil_div(ceil_div(g->n, p.nr), p.blocks), 1);
+    gb_emit_size(e, (size_t)gb_ceil_div(p.count, p.span),
+                 (size_t)gb_ceil_div(gb_ceil_div(g->n, p.nr), p.blocks), 1);
     gb_emit_local(e, 1, 1, 1);
     const gb_choice_key key = gb_choice_window(e, w, backward);
     gb_emit_note_way(e, &key, "winograd %d", tile);

@@ -29,15 +29,23 @@ static gb_value *node(gb_graph *g, const char *type, int n_in, gb_value *const *
     return n->out[0];
 }
 
-// BatchNormalization, Conv, Relu, a product by one number, the mean, Transpose of Gemm's weights.
-static gb_graph *make_model(void)
+// A graph of nothing but its input, x.
+static gb_graph *make_graph(gb_value **x)
 {
     gb_graph *g = gb_graph_create();
     assert_non_null(g);
     g->opset = 17;
-    gb_value *x = gb_graph_value(g, "x");
-    x->shape = (gb_shape){4, {-1, C, SIDE, SIDE}};
-    assert_ok(gb_graph_add_input(g, x));
+    *x = gb_graph_value(g, "x");
+    (*x)->shape = (gb_shape){4, {-1, C, SIDE, SIDE}};
+    assert_ok(gb_graph_add_input(g, *x));
+    return g;
+}
+
+// BatchNormalization, Conv, Relu, a product by one number, the mean, Transpose of Gemm's weights.
+static gb_graph *make_model(void)
+{
+    gb_value *x;
+    gb_graph *g = make_graph(&x);
     const gb_shape list = {1, {C}};
     gb_value *mean = constant(g, "mean", list, 0), *var = constant(g, "var", list, 1);
     gb_value *y = node(g, "BatchNormalization", 5,
@@ -68,12 +76,8 @@ static gb_value *norm(gb_graph *g, gb_value *x)
 // Convolutions with and without a bias, and a dense layer, a BatchNormalization behind each.
 static gb_graph *make_residual(void)
 {
-    gb_graph *g = gb_graph_create();
-    assert_non_null(g);
-    g->opset = 17;
-    gb_value *x = gb_graph_value(g, "x");
-    x->shape = (gb_shape){4, {-1, C, SIDE, SIDE}};
-    assert_ok(gb_graph_add_input(g, x));
+    gb_value *x;
+    gb_graph *g = make_graph(&x);
     gb_value *w = constant(g, "w", (gb_shape){4, {K, C, 3, 3}}, 0.1f);
     gb_value *b = constant(g, "b", (gb_shape){1, {K}}, 0);
     gb_value *y = norm(g, node(g, "Conv", 3, (gb_value *[]){x, w, b}));
