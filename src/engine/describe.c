@@ -67,7 +67,8 @@ gb_store_info gb_session_store(const gb_session *s, size_t i)
 {
     const gb_store *t = s->emit.store[i];
     return (gb_store_info){.what = t->what, .kind = (int)t->kind, .group = group_of(s, t),
-                           .bytes = t->bytes, .first = t->first, .last = t->last};
+                           .bytes = t->bytes, .first = t->first + (t->over != NULL),
+                           .last = t->last};
 }
 
 static void print_launch(FILE *f, size_t i, const gb_launch *l)

@@ -5,20 +5,59 @@
 #include <stdlib.h>
 #include <string.h>
 
+// The store that an argument lies in; NULL: it is none.
+static gb_store *touched(const gb_arg *arg)
+{
+    gb_store *s = arg->kind == GB_ARG_STORE ? arg->store : NULL;
+    return s && s->kind == GB_STORE_PART ? s->parent : s;
+}
+
 static void find_lives(gb_emit *e)
 {
     for (size_t l = 0; l < e->n_launch; l++) {
-        gb_launch *launch = e->launch[l];
+        const gb_launch *launch = e->launch[l];
         for (int a = 0; a < launch->n_arg; a++) {
-            gb_store *s = launch->arg[a].store;
-            if (launch->arg[a].kind != GB_ARG_STORE || !s)
+            gb_store *s = touched(&launch->arg[a]);
+            if (!s)
                 continue;
-            if (s->kind == GB_STORE_PART)
-                s = s->parent;
             if (s->first < 0)
                 s->first = (int)l;
-            s->last = (int)l;
+            s->last = s->until = (int)l;
         }
+    }
+}
+
+// Whether s may begin where `in` ends: at one launch that reads `in` as one argument only.
+static bool follows(const gb_emit *e, const gb_store *s, const gb_store *in)
+{
+    int uses = 0;
+    if (s->kind != GB_STORE_TEMP || in->kind != GB_STORE_TEMP || s->bytes != in->bytes ||
+        s->first < 0 || s->first != in->last)
+        return false;
+    const gb_launch *l = e->launch[s->first];
+    for (int a = 0; a < l->n_arg; a++)
+        uses += touched(&l->arg[a]) == in;
+    return uses == 1;
+}
+
+static gb_store *place_of(gb_store *s)
+{
+    while (s->over)
+        s = s->over;
+    return s;
+}
+
+static void share_places(gb_emit *e, bool separate)
+{
+    for (size_t i = 0; i < e->n_store; i++) {
+        gb_store *s = e->store[i];
+        if (s->over && (separate || !follows(e, s, s->over)))
+            s->over = NULL;
+    }
+    for (size_t i = 0; i < e->n_store; i++) {
+        gb_store *s = e->store[i], *place = place_of(s);
+        if (s->last > place->until)
+            place->until = s->last;
     }
 }
 
@@ -43,7 +82,7 @@ static size_t lowest(const gb_store *s, gb_store *const *placed, const int *aren
 {
     size_t n_busy = 0, offset = 0;
     for (size_t i = 0; i < n; i++)
-        if (arena_of[i] == arena && placed[i]->first <= s->last && placed[i]->last >= s->first)
+        if (arena_of[i] == arena && placed[i]->first <= s->until && placed[i]->until >= s->first)
             busy[n_busy++] = placed[i];
     qsort(busy, n_busy, sizeof *busy, by_offset);
     for (size_t i = 0; i < n_busy; i++) {
@@ -102,7 +141,7 @@ static int place_temporaries(gb_plan *plan, gb_emit *e, bool separate)
         goto fail;
     }
     for (size_t i = 0; i < e->n_store; i++)
-        if (e->store[i]->kind == GB_STORE_TEMP && e->store[i]->first >= 0)
+        if (e->store[i]->kind == GB_STORE_TEMP && e->store[i]->first >= 0 && !e->store[i]->over)
             temp[n++] = e->store[i];
     qsort(temp, n, sizeof *temp, by_size);
     GB_TRY(lay_out(plan, e->info, temp, arena_of, busy, n, separate));
@@ -114,6 +153,13 @@ static int place_temporaries(gb_plan *plan, gb_emit *e, bool separate)
             GB_TRY(gb_buf_create(&s->buf, e->dev, s->bytes));
         else
             GB_TRY(gb_buf_slice(&s->buf, plan->arena[arena_of[i]], s->offset, s->bytes));
+    }
+    for (size_t i = 0; i < e->n_store; i++) {
+        gb_store *s = e->store[i], *place = place_of(s);
+        if (s == place)
+            continue;
+        s->offset = place->offset;
+        s->buf = place->buf; // overlapping sub-buffers would be undefined
     }
 fail:
     free(temp);
@@ -127,6 +173,7 @@ int gb_plan_create(gb_plan *plan, gb_emit *e, bool separate)
     int err = 0;
     *plan = (gb_plan){0};
     find_lives(e);
+    share_places(e, separate);
     for (size_t i = 0; i < e->n_store; i++) {
         gb_store *s = e->store[i];
         bool made = s->kind == GB_STORE_IO || (s->kind == GB_STORE_CONST && s->first >= 0);
@@ -153,7 +200,7 @@ fail:
 void gb_plan_finish(gb_plan *plan, gb_emit *e)
 {
     for (size_t i = e->n_store; i-- > 0;) { // parts before what they are parts of
-        if (e->store[i]->kind != GB_STORE_EXTERN)
+        if (e->store[i]->kind != GB_STORE_EXTERN && !e->store[i]->over)
             gb_buf_free(e->store[i]->buf);
         e->store[i]->buf = NULL;
     }

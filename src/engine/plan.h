@@ -15,8 +15,9 @@ typedef struct gb_plan {
 } gb_plan;
 
 // Finds each store's life, lays the temporaries out (largest first, each at the lowest offset that
-// is free for its whole life), allocates, uploads the constants and drops their host copies.
-// separate: a buffer for each temporary, nothing reused. GB_ERR_DEVICE_MEM where it does not fit.
+// is free for its whole life; one that may lie over another does), allocates, uploads the constants
+// and drops their host copies. separate: a buffer for each temporary, nothing reused.
+// GB_ERR_DEVICE_MEM where it does not fit.
 int gb_plan_create(gb_plan *plan, gb_emit *e, bool separate);
 void gb_plan_finish(gb_plan *plan, gb_emit *e);
 

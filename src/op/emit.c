@@ -199,6 +199,12 @@ void gb_store_drop_data(gb_store *store)
     store->data = NULL;
 }
 
+void gb_emit_over(gb_emit *e, gb_store *out, gb_store *in)
+{
+    if (!e->status)
+        out->over = in;
+}
+
 // --- begin and end ---
 
 // Chooses, for each value that a Concat along channels reads, the largest such Concat.

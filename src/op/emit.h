@@ -34,10 +34,12 @@ struct gb_store {
     float mask_slope;  // the derivative where the bit is 0
     int64_t mask_channels;
     int first, last;   // launches that touch it (-1: none)
+    gb_store *over;    // lies in this one's place (before planning: may lie), or NULL
     // After planning:
     gb_buf *buf;      // EXTERN: from the start
     gb_store *parent; // PART: of this store
     size_t offset;    // bytes into the arena (TEMP) or the parent (PART)
+    int until;        // the last launch that touches what lies in its place
     int id;
 };
 
@@ -151,6 +153,9 @@ const gb_view *gb_emit_in(gb_emit *e, gb_value *value, gb_order order);
 void gb_emit_copy(gb_emit *e, const gb_shape *shape, const gb_view *dst, const gb_view *src,
                   bool add);
 void gb_emit_fill(gb_emit *e, gb_store *store, float v);
+// For a launch that writes each element of `out` after the last use of the same element of `in`,
+// and lets no other work-item see either: the planner may give both one place.
+void gb_emit_over(gb_emit *e, gb_store *out, gb_store *in);
 // An input as dense memory in that order: its own view if it already is, else a temporary copy.
 gb_view gb_emit_dense(gb_emit *e, gb_value *value, gb_order order);
 

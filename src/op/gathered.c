@@ -141,9 +141,12 @@ static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int64_t merged, int
 
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g)
 {
-    gb_put_store(e, g->residual ? g->residual->store : NULL);
-    gb_put_i32(e, g->residual ? g->residual->offset : 0);
-    gb_put_i32(e, g->residual ? g->residual->pitch : 0);
+    const gb_pixels *r = g->residual;
+    gb_put_store(e, r ? r->store : NULL);
+    gb_put_i32(e, r ? r->offset : 0);
+    gb_put_i32(e, r ? r->pitch : 0);
+    if (r && r->offset == g->y.offset && r->pitch == g->y.pitch)
+        gb_emit_over(e, g->y.store, r->store);
     gb_put_i32(e, g->add && g->mask_first ? 2 : g->add);
     gb_put_i32(e, g->act.on);
     gb_put_f32(e, g->act.lo);
