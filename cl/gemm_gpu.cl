@@ -1,10 +1,70 @@
-// The gathered GEMM for graphics processors: a work-group of 16x16 computes 64 pixels x 64
-// channels, 4x4 in each work-item, from tiles in local memory. Arguments as in gemm.cl; NR is 64.
-// Each sum runs over taps, then channels, as there.
-#define TM 64
-#define TK 16
+// The gathered GEMM for graphics processors: a work-group computes a tile of MR pixels x NR
+// channels, TM x TN in each work-item, from slices of KS channels in local memory. While one slice
+// is multiplied the next one is fetched into registers and then put beside it, so a slice costs one
+// barrier. Arguments as in gemm.cl. Each sum runs over taps, then channels, in blocks, as there.
+// VEC: offsets, pitches and channels are multiples of four, so that pixels are moved as float4.
+#define KS 16
+#define ITEMS (MR * NR / (TM * TN))
+#define QUADS (KS / 4)                  // float4s of a pixel in a slice
+#define X_LOADS (MR * QUADS / ITEMS)    // float4s that a work-item fetches of x
+#define W_LOADS (NR * QUADS / ITEMS)    // and of w
+#define NQ (TN / 4)                     // float4s of channels in a work-item's tile
+#define FOR(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++)
 
-kernel __attribute__((reqd_work_group_size(16, 16, 1)))
+// Work-items 0 to 31 make up 4 x 8 of the tile's: what they read at a time are whole lines.
+#define LX ((int)get_local_id(0) % 8 + (int)get_local_id(0) / 32 % (NR / TN / 8) * 8)
+#define LY ((int)get_local_id(0) % 32 / 8 + (int)get_local_id(0) / 32 / (NR / TN / 8) * 4)
+// Where this item's pixel i and its four channels j are in the tile.
+#define ROW(i) ((i) / 4 * (MR * 4 / TM) + LY * 4 + (i) % 4)
+#define COLUMN(j) ((j) * (NR / NQ) + LX * 4)
+
+// A slice in local memory: x[k][pixel], the pixels of four k turned by 8 places for each four, so
+// that neither putting nor getting them meets a bank twice; then w[k][channel].
+#define TURNED(k, pixel) ((k) * MR + ((pixel) ^ ((k) / 4 % 4 * 8)))
+
+static float4 get4(global const float *p, int left)
+{
+#ifdef VEC
+    return left > 0 ? *(global const float4 *)p : (float4)(0.0f);
+#else
+    return (float4)(left > 0 ? p[0] : 0.0f, left > 1 ? p[1] : 0.0f, left > 2 ? p[2] : 0.0f,
+                    left > 3 ? p[3] : 0.0f);
+#endif
+}
+
+static void put4(float4 v, global float *p, int left)
+{
+#ifdef VEC
+    *(global float4 *)p = v;
+#else
+    p[0] = v.x;
+    if (left > 1)
+        p[1] = v.y;
+    if (left > 2)
+        p[2] = v.z;
+    if (left > 3)
+        p[3] = v.w;
+#endif
+}
+
+static void multiply(float4 acc[TM][NQ], local const float *tile)
+{
+    local const float *w = tile + KS * MR;
+#pragma unroll 8 // all of it takes more registers
+    for (int k = 0; k < KS; k++) {
+        float4 b[NQ];
+        float s[TM];
+        FOR(j, NQ)
+            b[j] = *(local const float4 *)(w + k * NR + COLUMN(j));
+        FOR(i, TM / 4)
+            vstore4(*(local const float4 *)(tile + TURNED(k, ROW(i * 4))), i, s);
+        FOR(i, TM)
+            FOR(j, NQ)
+                acc[i][j] = fma((float4)(s[i]), b[j], acc[i][j]);
+    }
+}
+
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
           global const int *restrict rows, global const int *restrict outs, int taps,
           int points, int count, global const float *restrict w, int k_count, int n_count,
@@ -14,94 +74,125 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
           int act, float lo, float hi, float slope, global uint *act_mask,
           global const uint *mask, float mask_slope)
 {
-    local float xt[TK][TM + 4], wt[TK][NR];
-    local uchar nibble[TM][NR / 4];
-    int lx = get_local_id(0), ly = get_local_id(1), id = ly * 16 + lx;
-    int m0 = get_group_id(0) * TM, block = get_group_id(1), group = get_group_id(2);
+    local float4 tiles[2][(MR + NR) * QUADS];
+    int id = get_local_id(0), m0 = get_group_id(0) * MR;
+    int block = get_group_id(1), group = get_group_id(2);
     int blocks = get_num_groups(1), groups = get_num_groups(2);
+    int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
     w += ((size_t)group * blocks + block) * taps * k_count * NR;
     bias += ((size_t)group * blocks + block) * NR;
     x += x0 + group * k_count;
 
-    // This work-item loads 4 channels of pixel id / 4 into xt, and 4 floats of row id / 16 into wt.
-    int lm = id / 4, lk = id % 4 * 4;
-    int m = min(m0 + lm, count - 1), image = m / points, point = m - image * points;
-    float4 sum[4], acc[4];
-    for (int i = 0; i < 4; i++) {
-        sum[i] = vload4(lx, bias);
-        acc[i] = 0.0f;
-    }
+    float4 sum[TM][NQ], acc[TM][NQ];
+    FOR(i, TM)
+        FOR(j, NQ) {
+            sum[i][j] = *(global const float4 *)(bias + COLUMN(j));
+            acc[i][j] = 0.0f;
+        }
 
-    int terms = 0;
-    for (int t = 0; t < taps; t++) {
-        int r = rows[t * points + point];
-        global const float *a = r < 0 ? zeros : x + (size_t)(image * x_image + r) * x_pitch;
-        for (int k = 0; k < k_count; k += TK) {
-            for (int i = 0; i < 4; i++)
-                xt[lk + i][lm] = k + lk + i < k_count ? a[k + lk + i] : 0.0f;
-            float4 row = 0.0f;
-            if (k + id / 16 < k_count)
-                row = vload4(id, w + ((size_t)t * k_count + k) * NR);
-            vstore4(row, id % 16, wt[id / 16]);
-            barrier(CLK_LOCAL_MEM_FENCE);
-            for (int kk = 0; kk < TK; kk++) {
-                float4 b = vload4(lx, wt[kk]), s = vload4(ly, xt[kk]);
-                acc[0] = fma((float4)(s.x), b, acc[0]);
-                acc[1] = fma((float4)(s.y), b, acc[1]);
-                acc[2] = fma((float4)(s.z), b, acc[2]);
-                acc[3] = fma((float4)(s.w), b, acc[3]);
+    // This item fetches four channels, from lk on, of these pixels.
+    int lk = id % QUADS * 4, first[X_LOADS], point[X_LOADS], row[X_LOADS];
+    global const float *a[X_LOADS];
+    FOR(i, X_LOADS) {
+        int m = min(m0 + id / QUADS + i * (ITEMS / QUADS), count - 1);
+        first[i] = m / points * x_image;
+        point[i] = m % points;
+        row[i] = taps ? rows[point[i]] : -1;
+    }
+    int t = 0, k = 0, terms = 0;
+    bool ready = false, whole = false; // a slice lies in local memory; it ends a block of the sum
+    for (int side = 0;; side ^= 1) {
+        bool more = t < taps, ends = false;
+        float4 next_x[X_LOADS], next_w[W_LOADS];
+        if (more) {
+            if (k == 0) // the rows of the next tap are fetched a tap ahead
+                FOR(i, X_LOADS) {
+                    a[i] = row[i] < 0 ? zeros : x + (size_t)(first[i] + row[i]) * x_pitch;
+                    row[i] = t + 1 < taps ? rows[(t + 1) * points + point[i]] : -1;
+                }
+            FOR(i, X_LOADS)
+                next_x[i] = get4(a[i] + k + lk, k_count - k - lk);
+            FOR(i, W_LOADS) {
+                int at = (id + i * ITEMS) * 4;
+                next_w[i] = 0.0f;
+                if (k + at / NR < k_count)
+                    next_w[i] = *(global const float4 *)(w + ((size_t)t * k_count + k) * NR + at);
             }
-            barrier(CLK_LOCAL_MEM_FENCE);
-            int end = min(k + TK, k_count);
+            int end = min(k + KS, k_count);
             terms += end - k;
-            if (terms >= SUM_BLOCK && (end % SUM_BLOCK == 0 || end == k_count)) {
-                terms = 0;
-                for (int i = 0; i < 4; i++) {
-                    sum[i] += acc[i];
-                    acc[i] = 0.0f;
-                }
-            }
+            ends = terms >= SUM_BLOCK && (end % SUM_BLOCK == 0 || end == k_count);
+            terms = ends ? 0 : terms;
+            k = end == k_count ? 0 : end;
+            t += end == k_count;
         }
+        if (ready)
+            multiply(acc, (local const float *)tiles[side]);
+        if (whole)
+            FOR(i, TM)
+                FOR(j, NQ) {
+                    sum[i][j] += acc[i][j];
+                    acc[i][j] = 0.0f;
+                }
+        if (!more)
+            break;
+        local float *tile = (local float *)tiles[side ^ 1];
+        FOR(i, X_LOADS)
+            FOR(q, 4)
+                tile[TURNED(lk + q, id / QUADS + i * (ITEMS / QUADS))] = ((float *)&next_x[i])[q];
+        FOR(i, W_LOADS)
+            *(local float4 *)(tile + KS * MR + (id + i * ITEMS) * 4) = next_w[i];
+        barrier(CLK_LOCAL_MEM_FENCE);
+        ready = true;
+        whole = ends;
     }
 
-    int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
+    local uchar *nibble = (local uchar *)tiles; // [MR][NR / 4]: bits for act_mask
     int words = (groups * n_count + 31) / 32;
-    for (int i = 0; i < 4; i++) {
-        int mi = m0 + ly * 4 + i;
-        uint kept = 0;
-        if (mi < count && lx * 4 < n) {
-            int im = mi / points;
-            size_t q = im * y_image + outs[mi - im * points];
-            float v[4];
-            vstore4(sum[i] + acc[i], 0, v);
-            for (int j = 0; j < 4 && lx * 4 + j < n; j++) {
-                int c = c0 + lx * 4 + j;
-                global float *yp = y + y0 + q * y_pitch + c;
+    if (act_mask)
+        barrier(CLK_LOCAL_MEM_FENCE);
+    FOR(i, TM) {
+        int m = min(m0 + ROW(i), count - 1), image = m / points;
+        size_t q = image * y_image + outs[m - image * points];
+        FOR(j, NQ) {
+            int c = COLUMN(j), left = m0 + ROW(i) < count ? n - c : 0;
+            uint kept = 0;
+            if (left > 0) {
+                global float *to = y + y0 + q * y_pitch + c0 + c;
+                float4 v = sum[i][j] + acc[i][j];
                 if (res)
-                    v[j] += res[r0 + q * r_pitch + c];
+                    v += get4(res + r0 + q * r_pitch + c0 + c, left);
                 if (add == 1)
-                    v[j] += *yp;
-                if (act) {
-                    kept |= (uint)(v[j] > lo && v[j] < hi) << j;
-                    v[j] = act_apply1(v[j], lo, hi, slope);
+                    v += get4(to, left);
+                if (act)
+                    FOR(l, 4) {
+                        float *e = (float *)&v + l;
+                        kept |= (uint)(*e > lo && *e < hi) << l;
+                        *e = act_apply1(*e, lo, hi, slope);
+                    }
+                if (mask) {
+                    uint bits = mask[q * words + (c0 + c) / 32] >> (c0 + c) % 32;
+                    v *= (float4)(bits & 1 ? 1.0f : mask_slope, bits & 2 ? 1.0f : mask_slope,
+                                  bits & 4 ? 1.0f : mask_slope, bits & 8 ? 1.0f : mask_slope);
                 }
-                if (mask)
-                    v[j] *= mask[q * words + c / 32] >> (c % 32) & 1 ? 1.0f : mask_slope;
                 if (add == 2)
-                    v[j] += *yp;
-                *yp = v[j];
+                    v += get4(to, left);
+                put4(v, to, left);
             }
+            if (act_mask)
+                nibble[ROW(i) * (NR / 4) + c / 4] = kept;
         }
-        nibble[ly * 4 + i][lx] = kept;
     }
+    if (!act_mask)
+        return;
     barrier(CLK_LOCAL_MEM_FENCE);
-    int mm = m0 + id / 2, word = id % 2; // 2 words of 32 channels for each of 64 pixels
-    if (act_mask && id < 2 * TM && mm < count && word * 32 < n) {
-        int im = mm / points;
-        size_t q = im * y_image + outs[mm - im * points];
-        uint bits = 0;
-        for (int i = 0; i < 8; i++)
-            bits |= (uint)nibble[id / 2][word * 8 + i] << (i * 4);
-        act_mask[q * words + c0 / 32 + word] = bits;
+    for (int at = id; at < MR * (NR / 32); at += ITEMS) {
+        int r = at / (NR / 32), word = at % (NR / 32), m = m0 + r;
+        if (m < count && word * 32 < n) {
+            size_t q = m / points * y_image + outs[m % points];
+            uint bits = 0;
+            FOR(l, 8)
+                bits |= (uint)nibble[at * 8 + l] << (l * 4);
+            act_mask[q * words + c0 / 32 + word] = bits;
+        }
     }
 }

@@ -12,6 +12,8 @@ typedef struct gb_kernel gb_kernel;
 
 typedef enum gb_device_type { GB_DEVICE_CPU, GB_DEVICE_GPU, GB_DEVICE_OTHER } gb_device_type;
 
+enum { GB_VENDOR_AMD = 0x1002, GB_VENDOR_NVIDIA = 0x10de, GB_VENDOR_INTEL = 0x8086 };
+
 // What a device can do; 0 means unsupported or unknown.
 typedef struct gb_device_info {
     int platform, device; // indices P:D

@@ -14,7 +14,8 @@ typedef struct gb_choice_key {
     char text[96];
 } gb_choice_key;
 
-// A way: "gemm 14x32" (pixels x channels of a tile), "winograd 2", "winograd 4".
+// A way: "gemm 14x32" (pixels x channels of a tile), "gemm_gpu 64x64 8x4" (of a work-group, of a
+// work-item in it), "winograd 2", "winograd 4".
 typedef struct gb_choice {
     char *key, *way;
 } gb_choice;

@@ -5,26 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A form of the kernel: the tile that one work-item (processors) or work-group (graphics) computes.
+// A form of the kernel: mr pixels x nr channels are the tile of one work-item (processors), or of a
+// work-group whose items have tm x tn of it each (graphics).
 typedef struct form {
     const char *program;
-    int mr, nr;
-    size_t lx, ly; // of the work-group
+    int mr, nr, tm, tn;
 } form;
 
-// Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but 10 x 2
-// are faster (Zen 5); 16 registers of 8 or 4 floats hold 6 x 2. One vector across where two would
-// mostly compute padding (a mask's bytes want eight at least).
-static form choose_form(const gb_device_info *info, int64_t n)
-{
-    int vw = info->vector_width;
-    if (info->type == GB_DEVICE_GPU)
-        return (form){"gemm_gpu", 64, 64, 16, 16};
-    form f = {"gemm", vw == 16 ? 10 : 6, 2 * vw, 1, 1};
-    if (vw >= 8 && gb_ceil_div(n, vw) * vw * 5 < gb_ceil_div(n, f.nr) * f.nr * 4)
-        f.nr = vw;
-    return f;
-}
+enum { GPU_COLUMNS = 64, GPU_SLICE = 16 }; // GPU_SLICE: KS of cl/gemm_gpu.cl
 
 const char *const *gb_gathered_ways(const gb_device_info *info)
 {
@@ -34,20 +22,83 @@ const char *const *gb_gathered_ways(const gb_device_info *info)
                                               "gemm 8x16", NULL};
     static const char *const registers16[] = {"gemm 6x16", "gemm 5x16", "gemm 4x16", "gemm 12x8",
                                               "gemm 6x8", NULL};
-    if (info->type == GB_DEVICE_GPU || info->vector_width < 8)
-        return none;
-    return info->vector_width == 16 ? registers32 : registers16;
+    static const char *const graphics[] = {"gemm_gpu 128x128 8x8", "gemm_gpu 128x64 8x8",
+                                           "gemm_gpu 128x64 8x4", "gemm_gpu 64x64 8x4",
+                                           "gemm_gpu 64x64 4x4", "gemm_gpu 128x32 8x4",
+                                           "gemm_gpu 64x32 4x4", "gemm_gpu 32x64 4x4",
+                                           "gemm_gpu 32x32 4x4", NULL};
+    if (info->type == GB_DEVICE_GPU)
+        return graphics;
+    return info->vector_width < 8 ? none : info->vector_width == 16 ? registers32 : registers16;
+}
+
+// Whether a graphics processor takes the work-groups of a tile.
+static bool gpu_takes(const gb_device_info *info, const form *f)
+{
+    const size_t local_bytes = 2 * GPU_SLICE * sizeof(float) * (size_t)(f->mr + f->nr);
+    return (size_t)(f->mr * f->nr) <= info->max_work_group * (size_t)(f->tm * f->tn) &&
+           local_bytes <= info->local_memory;
 }
 
 // A tile that was chosen for this device; false if the words are none that it could compute.
 static bool read_way(form *f, const char *way, const gb_device_info *info)
 {
-    int mr = 0, nr = 0, vw = info->vector_width;
-    if (!way || info->type == GB_DEVICE_GPU || sscanf(way, "gemm %dx%d", &mr, &nr) != 2 || mr < 1 ||
-        mr > 32 || (nr != 8 && nr != 16 && nr != 32) || nr % vw || nr > 2 * vw)
+    int mr = 0, nr = 0, tm = 0, tn = 0, vw = info->vector_width;
+    if (info->type == GB_DEVICE_GPU) {
+        const char *const *known = gb_gathered_ways(info);
+        while (way && *known && strcmp(*known, way) != 0)
+            known++;
+        if (!way || !*known || sscanf(way, "gemm_gpu %dx%d %dx%d", &mr, &nr, &tm, &tn) != 4)
+            return false;
+        *f = (form){"gemm_gpu", mr, nr, tm, tn};
+        return gpu_takes(info, f);
+    }
+    if (!way || sscanf(way, "gemm %dx%d", &mr, &nr) != 2 || mr < 1 || mr > 32 ||
+        (nr != 8 && nr != 16 && nr != 32) || nr % vw || nr > 2 * vw)
         return false;
     *f = (form){"gemm", mr, nr, 1, 1};
     return true;
+}
+
+// Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but 10 x 2
+// are faster (Zen 5); 16 registers of 8 or 4 floats hold 6 x 2. One vector across where two would
+// mostly compute padding (a mask's bytes want eight at least).
+static form choose_cpu(const gb_device_info *info, int64_t n)
+{
+    int vw = info->vector_width;
+    form f = {"gemm", vw == 16 ? 10 : 6, 2 * vw, 1, 1};
+    if (vw >= 8 && gb_ceil_div(n, vw) * vw * 5 < gb_ceil_div(n, f.nr) * f.nr * 4)
+        f.nr = vw;
+    return f;
+}
+
+// Graphics processors: the tile that takes the busiest compute unit least time: that of its
+// work-groups one after the other, or of one alone, whose few items leave the unit waiting. In
+// products; each costs more where an item's tile is small, for what it reads of local memory. Two
+// sums of every element are in registers: Intel's have room for 64 or 128 floats of an item, and
+// nothing is known of what others have.
+static form choose_gpu(const gb_device_info *info, int64_t count, int64_t n, int64_t groups)
+{
+    const bool intel = info->vendor_id == GB_VENDOR_INTEL; // its units have 8 lanes
+    const int64_t units = intel ? gb_ceil_div(info->compute_units, 16) : info->compute_units;
+    const bool amd = info->vendor_id == GB_VENDOR_AMD;
+    const int64_t lanes = amd ? 64 : 128, latency = 2;
+    const int most = amd || info->vendor_id == GB_VENDOR_NVIDIA ? 64 : 32;
+    form best = {0}, f;
+    double least = 0;
+    for (const char *const *way = gb_gathered_ways(info); *way; way++) {
+        if (!read_way(&f, *way, info) || f.tm * f.tn > most)
+            continue;
+        int64_t tiles = gb_ceil_div(count, f.mr) * gb_ceil_div(n, f.nr) * groups;
+        double busy = (double)(gb_ceil_div(tiles, units) * f.mr * f.nr) / (double)lanes;
+        double alone = (double)(latency * f.tm * f.tn);
+        double cost = (busy > alone ? busy : alone) * (2 + 4.0 / f.tm + 4.0 / f.tn);
+        if (!best.program || cost < least) {
+            best = f;
+            least = cost;
+        }
+    }
+    return best.program ? best : (form){"gemm_gpu", 32, 32, 4, 4}; // its launch says what is wrong
 }
 
 // Small groups are merged into block-diagonal ones of at least a mask word of outputs: more
@@ -77,7 +128,7 @@ bool gb_gathered_masks(int64_t groups, int64_t k, int64_t n)
 
 int gb_gathered_columns(const gb_device_info *info, int64_t n)
 {
-    return choose_form(info, n).nr;
+    return info->type == GB_DEVICE_GPU ? GPU_COLUMNS : choose_cpu(info, n).nr;
 }
 
 void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
@@ -166,6 +217,16 @@ static bool is_plain(const gb_gathered *g)
     return plain;
 }
 
+// Whether pixels can be moved by four channels: all of them lie and end at multiples of four.
+static bool is_aligned(const gb_gathered *g)
+{
+    const gb_pixels *p[] = {&g->x, &g->y, g->residual};
+    bool aligned = g->k % 4 == 0 && g->n % 4 == 0;
+    for (size_t i = 0; i < GB_COUNT(p); i++)
+        aligned = aligned && (!p[i] || (p[i]->offset % 4 == 0 && p[i]->pitch % 4 == 0));
+    return aligned;
+}
+
 void gb_gathered_record(gb_emit *e, const gb_gathered *g)
 {
     int64_t count = g->images * g->points;
@@ -174,8 +235,10 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     int64_t merged = gb_gathered_merge(g->groups, g->k, g->n);
     int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
     const gb_choice_key key = gb_choice_gathered(e, g);
-    form f = choose_form(e->info, n);
-    read_way(&f, gb_emit_way(e, &key), e->info);
+    const bool gpu = e->info->type == GB_DEVICE_GPU;
+    form f;
+    if (!read_way(&f, gb_emit_way(e, &key), e->info))
+        f = gpu ? choose_gpu(e->info, count, n, groups) : choose_cpu(e->info, n);
     int64_t zeros_count = (k + 1023) / 1024 * 1024;
     gb_store *zeros = gb_emit_const_take(e, calloc((size_t)zeros_count, sizeof(float)),
                                          (size_t)zeros_count * sizeof(float), "zeros");
@@ -184,9 +247,10 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_store *outs = gb_emit_const(e, g->outs, (size_t)g->points * sizeof(int32_t), "rows");
     gb_store *weights = pack_weights(e, g, merged, f.nr), *bias = pack_bias(e, g, merged, f.nr);
 
-    gb_launch *l = f.lx == 1 ? gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s", f.mr, f.nr,
-                                              is_plain(g) ? " -DPLAIN" : "")
-                             : gb_emit_launch(e, f.program, "gemm", "-DNR=%d", f.nr);
+    gb_launch *l = gpu ? gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s",
+                                        f.mr, f.nr, f.tm, f.tn, is_aligned(g) ? " -DVEC" : "")
+                       : gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s", f.mr, f.nr,
+                                        is_plain(g) ? " -DPLAIN" : "");
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
     gb_put_i32(e, g->x.pitch);
@@ -206,10 +270,15 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_put_i32(e, g->y.pitch);
     gb_put_i32(e, g->y_image);
     gb_put_epilogue(e, g);
-    gb_emit_size(e, (size_t)gb_ceil_div(count, f.mr) * f.lx, (size_t)gb_ceil_div(n, f.nr) * f.ly,
-                 (size_t)groups);
-    gb_emit_local(e, f.lx, f.ly, 1);
-    gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);
+    const size_t items = (size_t)(f.mr * f.nr / (f.tm * f.tn));
+    gb_emit_size(e, (size_t)gb_ceil_div(count, f.mr) * (gpu ? items : 1),
+                 (size_t)gb_ceil_div(n, f.nr), (size_t)groups);
+    if (gpu)
+        gb_emit_local(e, items, 1, 1);
+    if (gpu)
+        gb_emit_note_way(e, &key, "%s %dx%d %dx%d", f.program, f.mr, f.nr, f.tm, f.tn);
+    else
+        gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);
     if (l)
         l->flops =
             2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);

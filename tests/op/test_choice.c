@@ -12,9 +12,12 @@
 
 enum { IMAGES = 2, C = 40, SIDE = 9, COUNT = IMAGES * C * SIDE * SIDE, MOST_WAYS = 16 };
 
-// A 3x3 and a 1x1 convolution, so that there are layers with and without Winograd.
+// A 3x3 and a 1x1 convolution, so that there are layers with and without Winograd; and one whose
+// channels are no multiple of any vector, with sums over several taps and more blocks than one.
 static const gb_case square = {"Conv", 11, "2x40x9x9 =40x40x3x3 =40", "pads=1,1,1,1"};
 static const gb_case plain = {"Conv", 11, "2x40x9x9 =40x40x1x1 =40", NULL, "Relu"};
+static const gb_case odd = {"Conv", 11, "2x37x9x9 =37x37x3x3 =37", "pads=1,1,1,1 dilations=2,2",
+                            "Add Relu"};
 
 typedef struct result {
     float y[COUNT], dx[COUNT];
@@ -22,7 +25,7 @@ typedef struct result {
     char forward_key[96], backward_key[96];
 } result;
 
-static void run(result *r, const gb_case *c, const gb_choices *choices)
+static void run_on(gb_device *dev, result *r, const gb_case *c, const gb_choices *choices)
 {
     gb_graph *graph = NULL;
     gb_session *s = NULL;
@@ -30,8 +33,8 @@ static void run(result *r, const gb_case *c, const gb_choices *choices)
     assert_ok(gb_case_graph(&graph, c, GB_CASE_PLAIN));
     gb_session_options options = {.batch = IMAGES, .grad = true, .seed = graph->out[0]->name,
                                   .choices = choices};
-    assert_ok(gb_session_create(&s, test_device(), graph, &options));
-    memset(r->forward, 0, sizeof r->forward);
+    assert_ok(gb_session_create(&s, dev, graph, &options));
+    memset(r, 0, sizeof *r);
     for (size_t i = 0; i < s->emit.n_launch; i++) {
         const gb_launch *l = s->emit.launch[i];
         if (!l->way)
@@ -41,10 +44,14 @@ static void run(result *r, const gb_case *c, const gb_choices *choices)
                  l->key);
     }
     assert_true(*r->forward && *r->backward);
-    gb_tensor *x = gb_tensor_create(&arena, GB_F32, &graph->in[0]->shape);
-    assert_non_null(x);
-    gb_case_fill(x, graph, 0);
-    assert_ok(gb_session_upload(s, gb_session_input(s, 0), x->data));
+    assert_true(gb_shape_count(&graph->in[0]->shape) <= COUNT &&
+                gb_shape_count(&graph->out[0]->shape) <= COUNT);
+    for (size_t i = 0; i < graph->n_in; i++) {
+        gb_tensor *x = gb_tensor_create(&arena, GB_F32, &graph->in[i]->shape);
+        assert_non_null(x);
+        gb_case_fill(x, graph, i);
+        assert_ok(gb_session_upload(s, gb_session_input(s, i), x->data));
+    }
     for (int i = 0; i < COUNT; i++)
         r->y[i] = sinf((float)i);
     assert_ok(gb_session_upload(s, gb_session_seed(s), r->y));
@@ -54,6 +61,11 @@ static void run(result *r, const gb_case *c, const gb_choices *choices)
     gb_session_free(s);
     gb_graph_free(graph);
     gb_arena_finish(&arena);
+}
+
+static void run(result *r, const gb_case *c, const gb_choices *choices)
+{
+    run_on(test_device(), r, c, choices);
 }
 
 static void assert_near(const float *got, const float *expected)
@@ -69,21 +81,22 @@ static void assert_near(const float *got, const float *expected)
 static void test_every_way(void **state)
 {
     static result off, got;
+    static const gb_case *const cases[] = {&square, &plain, &odd};
     const gb_device_info *info = gb_device_get_info(test_device());
     const char *ways[MOST_WAYS] = {"winograd 2", "winograd 4"};
-    size_t count = info->type == GB_DEVICE_CPU ? 2 : 0;
+    const size_t winograds = info->type == GB_DEVICE_CPU ? 2 : 0;
+    size_t count = winograds;
     (void)state;
     for (const char *const *w = gb_gathered_ways(info); *w && count < MOST_WAYS; w++)
         ways[count++] = *w;
-    for (int with_winograd = 0; with_winograd < 2; with_winograd++) {
-        const gb_case *c = with_winograd ? &square : &plain;
+    for (size_t k = 0; k < GB_COUNT(cases); k++) {
         setenv("GIBBON_WINOGRAD", "off", 1);
-        run(&off, c, NULL);
+        run(&off, cases[k], NULL);
         unsetenv("GIBBON_WINOGRAD");
-        for (size_t i = with_winograd ? 0 : 2; i < count; i++) {
+        for (size_t i = cases[k] == &square ? 0 : winograds; i < count; i++) {
             gb_choice entry[] = {{off.forward_key, (char *)ways[i]},
                                  {off.backward_key, (char *)ways[i]}};
-            run(&got, c, &(gb_choices){entry, GB_COUNT(entry)});
+            run(&got, cases[k], &(gb_choices){entry, GB_COUNT(entry)});
             assert_string_equal(ways[i], got.forward);
             assert_string_equal(ways[i], got.backward);
             assert_string_equal(off.forward_key, got.forward_key);
@@ -98,12 +111,41 @@ static void test_every_way(void **state)
     }
 }
 
+// Nor does the form of the kernels: processors' and graphics' have the same bits.
+static void test_forms(void **state)
+{
+    static result here, got;
+    static const gb_case *const cases[] = {&square, &plain, &odd};
+    const char *spec = getenv("GIBBON_TEST_DEVICE"), *form = getenv("GIBBON_KERNEL_FORM");
+    char *before = form ? strdup(form) : NULL;
+    gb_device *dev = NULL;
+    (void)state;
+    setenv("GIBBON_KERNEL_FORM",
+           gb_device_get_info(test_device())->type == GB_DEVICE_GPU ? "cpu8" : "gpu", 1);
+    assert_ok(gb_device_open(&dev, spec ? spec : "any", NULL));
+    setenv("GIBBON_WINOGRAD", "off", 1);
+    for (size_t k = 0; k < GB_COUNT(cases); k++) {
+        run(&here, cases[k], NULL);
+        run_on(dev, &got, cases[k], NULL);
+        assert_memory_equal(got.y, here.y, sizeof got.y);
+        assert_memory_equal(got.dx, here.dx, sizeof got.dx);
+    }
+    unsetenv("GIBBON_WINOGRAD");
+    gb_device_close(dev);
+    if (before)
+        setenv("GIBBON_KERNEL_FORM", before, 1);
+    else
+        unsetenv("GIBBON_KERNEL_FORM");
+    free(before);
+}
+
 static void test_no_way(void **state)
 {
     static result before, got;
     (void)state;
     run(&before, &square, NULL);
-    char *strange[] = {"gemm 0x32", "gemm 14x33", "gemm 99x16", "winograd 5", "lapack", ""};
+    char *strange[] = {"gemm 0x32", "gemm 14x33", "gemm 99x16", "winograd 5", "lapack", "",
+                       "gemm_gpu 64x64", "gemm_gpu 64x64 2x2", "gemm_gpu 256x256 8x8"};
     gb_choice other = {"F 1x2>3 at 4 of 5", "gemm 8x16"};
     run(&got, &square, &(gb_choices){&other, 1});
     assert_string_equal(before.forward, got.forward);
@@ -131,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_way),
+        cmocka_unit_test(test_forms),
         cmocka_unit_test(test_no_way),
         cmocka_unit_test(test_key),
     };
