@@ -1,6 +1,8 @@
 // The gathered GEMM for processors: one work-item computes MR output pixels x NR channels in
 // registers, with no local memory and no barrier. NR, 8, 16 or 32, is a multiple of VW.
 //   x[pixel * x_pitch + channel], rows[tap * points + point], w[group][block][tap][k][NR]
+// Work-items are tiles of a strip of pixels x (strips x blocks) x groups: a strip stays in a near
+// cache until all blocks of weights have gone past it.
 // PLAIN: pixels follow one another in x and in y (dense layers, 1x1 at stride 1): no tables.
 //
 // A product of 64 channels is a few hundred cycles, so what surrounds it counts: the tile stays in
@@ -34,8 +36,11 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
                  int act, float lo, float hi, float slope, global mask_t *act_mask,
                  global const mask_t *mask, float mask_slope)
 {
-    int m0 = get_global_id(0) * MR, block = get_global_id(1), group = get_global_id(2);
-    int blocks = get_global_size(1);
+    uint blocks = (uint)(n_count + NR - 1) / NR, row = get_global_id(1);
+    int strip = row / blocks, block = row - strip * blocks, group = get_global_id(2);
+    int m0 = (strip * get_global_size(0) + get_global_id(0)) * MR;
+    if (m0 >= count)
+        return;
     int c0 = group * n_count + block * NR, n = min(n_count - block * NR, NR);
     bool whole = m0 + MR <= count && n == NR;
     w += ((size_t)group * blocks + block) * taps * k_count * NR;

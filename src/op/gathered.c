@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STRIP_BYTES = 1 << 19 }; // half of a usual second-level cache
+
 // A form of the kernel: mr pixels x nr channels are the tile of one work-item (processors), or of a
 // work-group whose items have tm x tn of it each (graphics).
 typedef struct form {
@@ -227,6 +229,13 @@ static bool is_aligned(const gb_gathered *g)
     return aligned;
 }
 
+// Tiles of the strips that a processor takes one after the other: as even as their number allows.
+static int64_t tiles_of_strip(const form *f, int64_t tiles, int64_t k)
+{
+    int64_t fit = STRIP_BYTES / (f->mr * k * (int64_t)sizeof(float));
+    return gb_ceil_div(tiles, gb_ceil_div(tiles, fit > 1 ? fit : 1));
+}
+
 void gb_gathered_record(gb_emit *e, const gb_gathered *g)
 {
     int64_t count = g->images * g->points;
@@ -270,15 +279,17 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_put_i32(e, g->y.pitch);
     gb_put_i32(e, g->y_image);
     gb_put_epilogue(e, g);
-    const size_t items = (size_t)(f.mr * f.nr / (f.tm * f.tn));
-    gb_emit_size(e, (size_t)gb_ceil_div(count, f.mr) * (gpu ? items : 1),
-                 (size_t)gb_ceil_div(n, f.nr), (size_t)groups);
-    if (gpu)
+    const int64_t tiles = gb_ceil_div(count, f.mr), blocks = gb_ceil_div(n, f.nr);
+    const int64_t strip = gpu ? tiles : tiles_of_strip(&f, tiles, k);
+    const size_t items = gpu ? (size_t)(f.mr * f.nr / (f.tm * f.tn)) : 1;
+    gb_emit_size(e, (size_t)strip * items, (size_t)(gb_ceil_div(tiles, strip) * blocks),
+                 (size_t)groups);
+    if (gpu) {
         gb_emit_local(e, items, 1, 1);
-    if (gpu)
         gb_emit_note_way(e, &key, "%s %dx%d %dx%d", f.program, f.mr, f.nr, f.tm, f.tn);
-    else
+    } else {
         gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);
+    }
     if (l)
         l->flops =
             2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);
