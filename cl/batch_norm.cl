@@ -36,6 +36,30 @@ kernel void batch_moments(global const float *x, int x0, int pitch, int count, i
     nd_put(squares, parts + channels, 1, n);
 }
 
+// The parts of `count` pixels together.
+static void join_parts(vf *mean, vf *squares, global const float *parts, int segments, int segment,
+                       int count, int channels, int n)
+{
+    *mean = nd_get(parts, 1, n);
+    *squares = nd_get(parts + channels, 1, n);
+    for (int s = 1; s < segments; s++) {
+        global const float *part = parts + (size_t)s * 2 * channels;
+        join_moments(mean, squares, s * segment, nd_get(part, 1, n), nd_get(part + channels, 1, n),
+                     min(segment, count - s * segment));
+    }
+}
+
+// As one part.
+kernel void batch_join(global const float *parts, int segments, int segment, int count,
+                       int channels, global float *whole)
+{
+    int c = get_global_id(0) * VW, n = channels - c;
+    vf mean, squares;
+    join_parts(&mean, &squares, parts + c, segments, segment, count, channels, n);
+    nd_put(mean, whole + c, 1, n);
+    nd_put(squares, whole + channels + c, 1, n);
+}
+
 // new = momentum old + (1 - momentum) v.
 static void put_running(global float *to, int stride, global const float *old, int old_stride,
                         float momentum, vf v, int n)
@@ -53,12 +77,8 @@ kernel void batch_stats(global const float *parts, int segments, int segment, in
                         int nm0, int nms, global float *new_var, int nv0, int nvs)
 {
     int c = get_global_id(0) * VW, n = channels - c;
-    vf mean = nd_get(parts + c, 1, n), squares = nd_get(parts + channels + c, 1, n);
-    for (int s = 1; s < segments; s++) {
-        global const float *part = parts + (size_t)s * 2 * channels + c;
-        join_moments(&mean, &squares, s * segment, nd_get(part, 1, n),
-                     nd_get(part + channels, 1, n), min(segment, count - s * segment));
-    }
+    vf mean, squares;
+    join_parts(&mean, &squares, parts + c, segments, segment, count, channels, n);
     vf var = squares / (float)count;
     nd_put(mean, stats + c, 1, n);
     nd_put(1.0f / sqrt(var + eps), stats + channels + c, 1, n);
@@ -115,13 +135,14 @@ kernel void batch_apply(global float *restrict y, int y0, int y_pitch, global co
 }
 
 // dx = gamma rate (dy - mean(dy) - h mean(dy h)) with h = (x - mean) rate; sums[0][c] is the sum of
-// dy, sums[1][c] that of dy h. NULL sums: the statistics were given, dx = gamma rate dy. A mask
-// multiplies the result, which adds to what is there if `add`. Items as those of batch_apply.
+// dy, sums[1][c] that of dy h, over `whole` pixels: these, and those of other ranks. NULL sums: the
+// statistics were given, dx = gamma rate dy. A mask multiplies the result, which adds to what is
+// there if `add`. Items as those of batch_apply.
 kernel void batch_grad(global float *restrict dx, int dx0, int dx_pitch, global const float *dy,
                        int dy0, int dy_pitch, global const float *x, int x0, int x_pitch,
                        int count, int channels, int per, global const float *stats,
-                       global const float *gamma, int g0, global const float *sums, int add,
-                       global const uint *restrict mask, float slope)
+                       global const float *gamma, int g0, global const float *sums,
+                       float whole, int add, global const uint *restrict mask, float slope)
 {
     int word = get_global_id(0), words = (channels + 31) / 32, c1 = min(channels, word * 32 + 32);
     int p0 = get_global_id(1) * per, rows = min(per, count - p0);
@@ -131,8 +152,8 @@ kernel void batch_grad(global float *restrict dx, int dx0, int dx_pitch, global 
         vf mean = (vf)(0.0f), level = mean, bend = mean;
         if (sums) {
             mean = nd_get(stats + c, 1, n);
-            level = nd_get(sums + c, 1, n) / (float)count;
-            bend = rate * nd_get(sums + channels + c, 1, n) / (float)count;
+            level = nd_get(sums + c, 1, n) / whole;
+            bend = rate * nd_get(sums + channels + c, 1, n) / whole;
         }
         for (int i = 0; i < rows; i++) {
             size_t p = p0 + i;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #ifdef GB_MPI
 #include <mpi.h>
@@ -89,11 +90,25 @@ int gb_ranks_agree(const gb_ranks *r, int err)
     return gb_fail(err, "rank %d: %s", first, text);
 }
 
+// MPI itself waits by asking without a rest: whom this rank waits for may need the processor.
+static void wait_for(MPI_Request *request)
+{
+    const struct timespec rest = {.tv_nsec = 20000};
+    int done = 0;
+    MPI_Test(request, &done, MPI_STATUS_IGNORE);
+    for (int i = 0; !done; i++) {
+        if (i > 200)
+            nanosleep(&rest, NULL);
+        MPI_Test(request, &done, MPI_STATUS_IGNORE);
+    }
+}
+
 // Each rank adds up its share of the values, then all get all shares: the traffic of a ring, but
 // with an order of summation that no library decides. Pieces bound the memory it takes.
 int gb_ranks_sum(const gb_ranks *r, float *values, size_t count)
 {
     enum { PIECE = 1 << 20 };
+    MPI_Request request;
     if (alone(r))
         return 0;
     size_t size = (size_t)r->size, most = (PIECE + size - 1) / size;
@@ -105,19 +120,33 @@ int gb_ranks_sum(const gb_ranks *r, float *values, size_t count)
         size_t share = (n + size - 1) / size;
         memcpy(send, values + first, n * sizeof *send);
         memset(send + n, 0, (share * size - n) * sizeof *send);
-        MPI_Alltoall(send, (int)share, MPI_FLOAT, received, (int)share, MPI_FLOAT, MPI_COMM_WORLD);
+        MPI_Ialltoall(send, (int)share, MPI_FLOAT, received, (int)share, MPI_FLOAT, MPI_COMM_WORLD,
+                      &request);
+        wait_for(&request);
         for (size_t i = 0; i < share; i++) {
             double sum = 0;
             for (size_t k = 0; k < size; k++)
                 sum += (double)received[k * share + i];
             send[i] = (float)sum;
         }
-        MPI_Allgather(send, (int)share, MPI_FLOAT, received, (int)share, MPI_FLOAT,
-                      MPI_COMM_WORLD);
+        MPI_Iallgather(send, (int)share, MPI_FLOAT, received, (int)share, MPI_FLOAT,
+                       MPI_COMM_WORLD, &request);
+        wait_for(&request);
         memcpy(values + first, received, n * sizeof *send);
     }
     free(send);
     return 0;
+}
+
+void gb_ranks_all(const gb_ranks *r, void *all, const void *mine, int bytes)
+{
+    MPI_Request request;
+    if (alone(r)) {
+        memcpy(all, mine, (size_t)bytes);
+        return;
+    }
+    MPI_Iallgather(mine, bytes, MPI_BYTE, all, bytes, MPI_BYTE, MPI_COMM_WORLD, &request);
+    wait_for(&request);
 }
 
 enum { MESSAGE = 1 << 26 }; // bytes a message: MPI counts in int
@@ -217,6 +246,12 @@ int gb_ranks_sum(const gb_ranks *r, float *values, size_t count)
     (void)values;
     (void)count;
     return 0;
+}
+
+void gb_ranks_all(const gb_ranks *r, void *all, const void *mine, int bytes)
+{
+    (void)r;
+    memcpy(all, mine, (size_t)bytes);
 }
 
 int gb_ranks_gather(const gb_ranks *r, void **all, size_t *total, const void *mine, size_t bytes)

@@ -28,6 +28,9 @@ int gb_ranks_agree(const gb_ranks *r, int err);
 // same bits on every rank and in every run.
 int gb_ranks_sum(const gb_ranks *r, float *values, size_t count);
 
+// Collective: as many bytes of every rank, in the order of ranks, for everybody: all[size][bytes].
+void gb_ranks_all(const gb_ranks *r, void *all, const void *mine, int bytes);
+
 // Collective: rank 0 gets the ranks' bytes one after the other, *all malloc'ed and the caller's to
 // free; the others get NULL and 0.
 int gb_ranks_gather(const gb_ranks *r, void **all, size_t *total, const void *mine, size_t bytes);

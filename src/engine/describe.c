@@ -42,7 +42,8 @@ gb_launch_info gb_session_launch(const gb_session *s, size_t i)
     const double chunks = (double)s->chunks;
     return (gb_launch_info){.node = l->node, .how = l->way ? l->way : l->kernel, .key = l->key,
                             .backward = l->backward, .flops = l->flops * chunks,
-                            .bytes = bytes_of(l) * chunks, .seconds = gb_kernel_seconds(l->ready)};
+                            .bytes = bytes_of(l) * chunks,
+                            .seconds = l->ready ? gb_kernel_seconds(l->ready) : 0};
 }
 
 size_t gb_session_stores(const gb_session *s)

@@ -28,6 +28,7 @@ struct gb_session {
     // Launches: those for the first chunk only, forward, backward, commit, each up to its end.
     size_t n_once, n_forward, n_backward;
     const gb_params *params;
+    const gb_ranks *ranks; // NULL: one
     bool train;
     gb_store *state; // training: the new values of the params' state, from offset `trainable` on
     bool *new_state; // [params->n_param]: it is made anew in every run
@@ -55,5 +56,7 @@ int gb_record_forward(gb_session *s, bool grad);
 // From the loss, or from the output `seed` whose gradient the caller uploads.
 int gb_record_backward(gb_session *s, const char *seed);
 int gb_record_commit(gb_session *s);
+// Runs a launch, or makes the exchange that stands in its place; waits for that.
+int gb_run_launch(gb_session *s, const gb_launch *launch);
 
 #endif

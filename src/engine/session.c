@@ -21,6 +21,8 @@ static double now(void)
 static int make_kernel(gb_session *s, gb_launch *l)
 {
     int err = 0;
+    if (l->gather)
+        return 0;
     if (l->gemm)
         return gb_kernel_create_gemm(&l->ready, s->dev, l->arg[0].store->buf, l->arg[1].store->buf,
                                      l->arg[2].store->buf, l->gemm);
@@ -156,6 +158,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     s->loss = (gb_loss_spec){.kind = options->loss, .smoothing = options->label_smoothing};
     s->has_grad = grad;
     s->params = options->params;
+    s->ranks = options->ranks;
     s->train = options->params && options->train;
     if (s->params && (s->params->model != model || s->params->dev != dev)) {
         err = gb_fail(GB_ERR_ARG, "the parameters are of another model or device");
@@ -179,6 +182,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
         GB_TRY(gb_tuned_choices(&s->tuned, dev));
     s->emit.choices = options->choices ? options->choices : &s->tuned;
     s->emit.train = s->train;
+    s->emit.ranks = s->ranks ? s->ranks->size : 1;
     GB_TRY(gb_record_forward(s, grad));
     s->n_forward = s->emit.n_launch;
     if (grad)
@@ -248,7 +252,7 @@ static int run(gb_session *s, bool backward)
     for (int64_t c = 0; c < s->chunks; c++) {
         GB_TRY(move(s, c, true, backward));
         for (size_t i = c ? s->n_once : 0; i < count; i++)
-            GB_TRY(gb_kernel_run(s->emit.launch[i]->ready));
+            GB_TRY(gb_run_launch(s, s->emit.launch[i]));
         GB_TRY(move(s, c, false, backward));
     }
     GB_TRY(gb_device_flush(s->dev));
@@ -270,7 +274,7 @@ int gb_session_commit(gb_session *s)
 {
     int err = 0;
     for (size_t i = s->n_backward; i < s->emit.n_launch; i++)
-        GB_TRY(gb_kernel_run(s->emit.launch[i]->ready));
+        GB_TRY(gb_run_launch(s, s->emit.launch[i]));
     GB_TRY(gb_device_flush(s->dev));
 fail:
     return err;

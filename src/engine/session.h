@@ -3,6 +3,7 @@
 #ifndef GB_ENGINE_SESSION_H
 #define GB_ENGINE_SESSION_H
 
+#include "base/ranks.h"
 #include "engine/params.h"
 #include "op/loss.h"
 
@@ -37,6 +38,9 @@ typedef struct gb_session_options {
     bool train;             // with params: BatchNormalization by the statistics of the batch, which
                             // goes through the network as one chunk; and where there are gradients
                             // (`grad` or `seed`), they are the parameters', not the inputs'
+    const gb_ranks *ranks;  // each of which has such a session, for its part of one batch, all as
+                            // large: runs are collective, and BatchNormalization in training mode
+                            // sums over all parts. NULL: the whole batch is this session's
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
     const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: as
                                       // the tuner found (engine/tune.h)

@@ -25,11 +25,26 @@ static gb_view out_list(gb_emit *e, const gb_node *node, int i)
     return v ? *gb_emit_out(e, v, GB_ORDER_PLAIN) : (gb_view){0};
 }
 
+// Mean and sum of squared deviations of this rank's pixels, [2][channels], from those of segments.
+static gb_store *join_moments(gb_emit *e, const gb_pixels *x, gb_store *parts, int64_t segment)
+{
+    gb_store *whole = gb_emit_temp(e, (size_t)x->channels * 2 * sizeof(float), "rank moments");
+    gb_emit_launch(e, "batch_norm", "batch_join", "%s", "");
+    gb_put_store(e, parts);
+    gb_put_i32(e, (x->count + segment - 1) / segment);
+    gb_put_i32(e, segment);
+    gb_put_i32(e, x->count);
+    gb_put_i32(e, x->channels);
+    gb_put_store(e, whole);
+    gb_norm_items(e, x->channels, 1);
+    return whole;
+}
+
 static void record_moments(gb_emit *e, const gb_node *node, const gb_norm_args *n,
                            const gb_pixels *x, gb_store *stats)
 {
     int64_t segment = gb_norm_segment(x->count), segments = (x->count + segment - 1) / segment;
-    double count = (double)x->count;
+    double count = (double)(x->count * e->ranks);
     gb_store *parts = gb_emit_temp(e, (size_t)(x->channels * segments) * 2 * sizeof(float),
                                    "batch moments");
     gb_view mean = *gb_emit_in(e, node->in[3], GB_ORDER_PLAIN), new_mean = out_list(e, node, 1);
@@ -42,11 +57,16 @@ static void record_moments(gb_emit *e, const gb_node *node, const gb_norm_args *
     gb_put_store(e, parts);
     gb_norm_items(e, x->channels, segments);
 
+    if (e->ranks > 1) { // which are segments of the batch in their turn
+        parts = gb_emit_gather(e, join_moments(e, x, parts, segment));
+        segments = e->ranks;
+        segment = x->count;
+    }
     gb_emit_launch(e, "batch_norm", "batch_stats", "%s", "");
     gb_put_store(e, parts);
     gb_put_i32(e, segments);
     gb_put_i32(e, segment);
-    gb_put_i32(e, x->count);
+    gb_put_i32(e, x->count * e->ranks);
     gb_put_i32(e, x->channels);
     gb_put_f32(e, n->epsilon);
     gb_put_store(e, stats);
@@ -134,6 +154,7 @@ static void record_grad(gb_emit *e, gb_node *node, const gb_pixels *dy, const gb
     gb_put_store(e, node->state);
     gb_put_view(e, &gamma);
     gb_put_store(e, sums);
+    gb_put_f32(e, (float)(x->count * e->ranks));
     gb_put_i32(e, t.add);
     gb_put_store(e, t.mask);
     gb_put_f32(e, t.mask_slope);
@@ -173,7 +194,8 @@ int gb_batch_norm_live_backward(gb_emit *e, gb_node *node)
     if (n.training || s.scale->needs_grad || s.bias->needs_grad)
         sums = gb_emit_norm_sums(e, &s);
     if (node->in[0]->needs_grad)
-        record_grad(e, node, &s.dy, &s.x, n.training ? sums : NULL);
+        record_grad(e, node, &s.dy, &s.x,
+                    n.training ? gb_emit_norm_sums_of_ranks(e, sums, n.channels) : NULL);
     if (node->residual && node->residual->needs_grad)
         gb_emit_target_give(e, node->residual, y);
     return e->status;

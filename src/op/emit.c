@@ -148,6 +148,17 @@ gb_store *gb_emit_extern(gb_emit *e, gb_buf *buf, size_t bytes, const char *what
     return store;
 }
 
+gb_store *gb_emit_gather(gb_emit *e, gb_store *mine)
+{
+    gb_store *all = e->status ? NULL : gb_emit_temp(e, (size_t)e->ranks * mine->bytes, mine->what);
+    gb_launch *launch = gb_emit_launch(e, "ranks", "gather", "%s", "");
+    gb_put_store(e, mine);
+    gb_put_store(e, all);
+    if (launch)
+        launch->gather = true;
+    return all;
+}
+
 static uint64_t hash_bytes(const void *data, size_t bytes)
 {
     const unsigned char *p = data;
@@ -241,7 +252,7 @@ static int find_concats(gb_emit *e)
 int gb_emit_init(gb_emit *e, gb_device *dev, gb_graph *graph, bool want_grad)
 {
     *e = (gb_emit){.dev = dev, .info = gb_device_get_info(dev), .graph = graph,
-                   .want_grad = want_grad};
+                   .want_grad = want_grad, .ranks = 1};
     e->status = find_concats(e);
     return e->status;
 }

@@ -65,6 +65,7 @@ typedef struct gb_launch {
     int n_arg;
     gb_arg arg[GB_MAX_ARGS];
     gb_gemm_call *gemm; // not NULL: CLBlast computes arguments 2 = 0 x 1 instead
+    bool gather;        // no kernel: the host collects argument 0 of all ranks in argument 1
     double flops; // useful floating-point operations, for `bench` and `info`
     const char *key, *way; // what was looked up and how it is computed (op/choice.h), or NULL
     gb_kernel *ready; // after planning
@@ -95,6 +96,7 @@ typedef struct gb_emit {
     gb_node **concat; // [value id]: the Concat whose store holds the value, or NULL
     gb_store *params; // not NULL: the parameters' flat buffer, where values with `param` lie
     bool train;       // BatchNormalization uses the statistics of the batch
+    int ranks;        // processes that have a part each of the batch; 1: all of it is here
     gb_packing packing; // of parameters, in one launch in front of all others
 } gb_emit;
 
@@ -112,6 +114,8 @@ gb_launch *gb_emit_launch(gb_emit *e, const char *program, const char *kernel,
 void gb_emit_size(gb_emit *e, size_t gx, size_t gy, size_t gz); // local size: 1x1x1 on a CPU,
                                                                 // the driver's choice on a GPU
 void gb_emit_local(gb_emit *e, size_t lx, size_t ly, size_t lz); // explicit; divides global
+// What `mine` holds at this point on every rank, [ranks][its bytes]: an exchange between launches.
+gb_store *gb_emit_gather(gb_emit *e, gb_store *mine);
 void gb_put_store(gb_emit *e, gb_store *store);              // global pointer; NULL store allowed
 void gb_put_view(gb_emit *e, const gb_view *view);           // global pointer, then int offset
 void gb_put_i32(gb_emit *e, int64_t v);                      // checked to fit an int

@@ -55,12 +55,35 @@ static void give(gb_emit *e, const gb_norm_sums *s, gb_value *v, gb_store *sums,
     gb_emit_fold(e, &s->row, over, &fold, &to, target.add, (const gb_view *[]){&from}, 1);
 }
 
+// The sums of so many parts, and what they are as gradients of scale and bias.
+static gb_store *join(gb_emit *e, gb_store *parts, int64_t count, int64_t channels,
+                      const gb_target *scale, const gb_target *bias)
+{
+    gb_store *sums = gb_emit_temp(e, (size_t)channels * 2 * sizeof(float), "norm sums");
+    gb_emit_launch(e, "norm_sums", "norm_sums_join", "%s", "");
+    gb_put_store(e, parts);
+    gb_put_i32(e, count);
+    gb_put_i32(e, channels);
+    gb_put_store(e, sums);
+    put_target(e, scale);
+    put_target(e, bias);
+    gb_norm_items(e, channels, 1);
+    return sums;
+}
+
+gb_store *gb_emit_norm_sums_of_ranks(gb_emit *e, gb_store *sums, int64_t channels)
+{
+    const gb_target none = {0};
+    if (e->ranks == 1)
+        return sums;
+    return join(e, gb_emit_gather(e, sums), e->ranks, channels, &none, &none);
+}
+
 gb_store *gb_emit_norm_sums(gb_emit *e, const gb_norm_sums *s)
 {
     int64_t channels = s->x.channels, segment = gb_norm_segment(s->x.count);
     int64_t segments = (s->x.count + segment - 1) / segment;
     size_t bytes = (size_t)channels * 2 * sizeof(float);
-    gb_store *sums = gb_emit_temp(e, bytes, "norm sums");
     gb_store *parts = gb_emit_temp(e, bytes * (size_t)segments, "norm parts");
     gb_emit_launch(e, "norm_sums", "norm_sums", "%s", "");
     gb_put_pixels(e, &s->dy);
@@ -77,14 +100,7 @@ gb_store *gb_emit_norm_sums(gb_emit *e, const gb_norm_sums *s)
     gb_norm_items(e, channels, segments);
 
     gb_target scale = plain_target(e, s, s->scale), bias = plain_target(e, s, s->bias);
-    gb_emit_launch(e, "norm_sums", "norm_sums_join", "%s", "");
-    gb_put_store(e, parts);
-    gb_put_i32(e, segments);
-    gb_put_i32(e, channels);
-    gb_put_store(e, sums);
-    put_target(e, &scale);
-    put_target(e, &bias);
-    gb_norm_items(e, channels, 1);
+    gb_store *sums = join(e, parts, segments, channels, &scale, &bias);
     give(e, s, s->scale, sums, channels);
     give(e, s, s->bias, sums, 0);
     return sums;

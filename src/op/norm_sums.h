@@ -18,6 +18,9 @@ typedef struct gb_norm_sums {
 // Pixels are summed in segments that depend on their number alone.
 gb_store *gb_emit_norm_sums(gb_emit *e, const gb_norm_sums *s);
 
+// Those sums over the pixels of all ranks; `sums` itself where there is one.
+gb_store *gb_emit_norm_sums_of_ranks(gb_emit *e, gb_store *sums, int64_t channels);
+
 // Pixels of a segment that one work-item sums; for the batch's statistics too.
 int64_t gb_norm_segment(int64_t pixels);
 

@@ -63,22 +63,18 @@ fail:
 
 // --- a step of training ---
 
-// Gradients of all ranks together, the mean of their running statistics, and their wish to stop.
+// Gradients of all ranks together, and their wish to stop. Their running statistics are the same,
+// being those of the whole batch.
 static int join_ranks(gb_trainer *t, bool *stop)
 {
-    gb_params *p = t->params;
     gb_buf *grad = gb_session_param_grad(t->learn);
-    size_t state = p->total - p->trainable, at = p->trainable * sizeof(float);
+    size_t n = t->params->trainable;
     int err = 0;
-    GB_TRY(gb_buf_read(grad, 0, t->host, at));
-    GB_TRY(gb_buf_read(p->value, at, t->host + p->trainable, state * sizeof(float)));
-    t->host[p->total] = *stop;
-    GB_TRY(gb_ranks_sum(&t->ranks, t->host, p->total + 1));
-    *stop = t->host[p->total] != 0;
-    for (size_t i = p->trainable; i < p->total; i++)
-        t->host[i] /= (float)t->ranks.size;
-    GB_TRY(gb_buf_write(grad, 0, t->host, at));
-    GB_TRY(gb_buf_write(p->value, at, t->host + p->trainable, state * sizeof(float)));
+    GB_TRY(gb_buf_read(grad, 0, t->host, n * sizeof(float)));
+    t->host[n] = *stop;
+    GB_TRY(gb_ranks_sum(&t->ranks, t->host, n + 1));
+    *stop = t->host[n] != 0;
+    GB_TRY(gb_buf_write(grad, 0, t->host, n * sizeof(float)));
 fail:
     return err;
 }

@@ -2,6 +2,7 @@
 """gibbon train on a data set of a few hundred small pictures: what it writes, going on after a kill,
 adversaries, ranks, and every wrong use."""
 import csv
+import math
 import os
 import pathlib
 import random
@@ -210,20 +211,52 @@ def test_ranks():
     assert done.err.count("gibbon train: a batch of 15 does not divide among 2 ranks") == 1, done
 
 
+def weights(path):
+    """What the checkpoint of a run holds: trainable parameters and running statistics."""
+    saved = path.with_suffix(".ckpt").read_bytes()
+    lengths = struct.unpack_from("<5Q", saved, 64) # in elements: settings, parameters, ...
+    return struct.unpack_from(f"<{lengths[1]}f", saved, 104 + lengths[0])
+
+
+def apart(one, other):
+    """The relative distance of two vectors."""
+    return math.dist(one, other) / math.hypot(*one)
+
+
+def test_ranks_normalize_together():
+    """BatchNormalization's statistics are of the whole batch, forward, backward and running; clean
+    and perturbed images of adversarial training are one batch, too. Epochs are of one step each; a
+    ReLU at which rounding decides would be more than float error."""
+    make_data(HERE / "one-batch", {"train": 48, "t10k": 24})
+    options = ("resnet-20", HERE / "one-batch", "--activation", "softplus", "--batch", 48,
+               "--epochs", 6, "--optimizer", "sgd", "--lr", 0.02, "--momentum", 0.9, "--seed", 3)
+    one, many = HERE / "bn-one.onnx", HERE / "bn-ranks.onnx"
+    for more, counts in ((), (2, 3)), (("--adversarial", "fgsm-rs", "--lambda", 1), (2,)):
+        gibbon("train", *options, *more, "-o", one)
+        for n in counts:
+            gibbon("train", *options, *more, "-o", many, prefix=ranks(n))
+            distance = apart(weights(one), weights(many))
+            assert distance < 1e-6, (n, more, distance)
+            for a, b in zip(log(one), log(many)):
+                for key in ("loss", "held_loss"):
+                    assert abs(float(a[key]) - float(b[key])) < 1e-5 * float(a[key]), (n, more, a, b)
+
+
 def test_rank_dies():
-    """The job ends with a message, and the last checkpoint is good."""
-    out = HERE / "dies.onnx"
-    options = ("train", *map(str, CNN), "-o", str(out), "--batch", "8")
-    job = subprocess.Popen([*ranks(2), GIBBON, *options, "--epochs", "10000"],
-                           stdout=subprocess.DEVNULL,
-                           stderr=subprocess.PIPE)
-    while not out.with_suffix(".ckpt").exists() and job.poll() is None:
-        time.sleep(0.01)
-    children = pathlib.Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-    os.kill(int(children[-1]), signal.SIGKILL)
-    err = job.communicate(timeout=60)[1].decode()
-    assert job.returncode != 0 and "signal 9" in err, err
-    gibbon(*options, "--epochs", 1, "--resume")
+    """The job ends with a message, and the last checkpoint is good; also where ranks wait for each
+    other in the middle of the network, for BatchNormalization."""
+    for model in ("cnn-a", "resnet-20"):
+        out = HERE / f"{model}-dies.onnx"
+        options = ("train", model, str(HERE / "data"), "-o", str(out), "--batch", "8")
+        job = subprocess.Popen([*ranks(2), GIBBON, *options, "--epochs", "10000"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while not out.with_suffix(".ckpt").exists() and job.poll() is None:
+            time.sleep(0.01)
+        children = pathlib.Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        err = job.communicate(timeout=60)[1].decode()
+        assert job.returncode != 0 and "signal 9" in err, err
+        gibbon(*options, "--epochs", 1, "--resume")
 
 
 if __name__ == "__main__":

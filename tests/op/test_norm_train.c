@@ -1,9 +1,11 @@
 // Normalisations and PRelu in training on the device: outputs, gradients and running statistics as
-// PyTorch computes them (tests/golden/make_norms.py), and statistics of many large numbers.
+// PyTorch computes them (tests/golden/make_norms.py), statistics of many large numbers, and a batch
+// that the ranks of a job share. Usage: test_norm_train [TEST]
 #include "support/device.h"
 
 #include "attack/attack.h"
 #include "base/file.h"
+#include "base/ranks.h"
 #include "base/rng.h"
 #include "engine/session.h"
 #include "op/norm.h"
@@ -11,6 +13,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+static gb_ranks job;
 
 enum { BATCH, INSTANCE, LAYER, PRELU };
 
@@ -215,13 +219,106 @@ static void test_attack_refuses(void **state)
     gb_graph_free(graph);
 }
 
-int main(void)
+// What BatchNormalization makes of some images: y, its gradients, running statistics.
+enum { EACH = 3, CHANNELS = 19, PIXELS = 5 * 7, IMAGE = CHANNELS * PIXELS, RESULTS = 6 };
+
+typedef struct results {
+    size_t count[RESULTS]; // y, dx, dscale, dbias, running mean, running variance
+    float *data[RESULTS];
+} results;
+
+static void normalize(results *out, const float *x, const float *dy, int images,
+                      const gb_ranks *ranks)
+{
+    const gb_shape list = {1, {CHANNELS}}, all = {4, {images, CHANNELS, 5, 7}};
+    const gb_shape shape[] = {all, list, list, list, list};
+    const gb_attr attr[] = {{.name = "training_mode", .kind = GB_ATTR_INT, .i = 1},
+                            {.name = "unbiased", .kind = GB_ATTR_INT, .i = 1}};
+    const size_t n = (size_t)images * IMAGE;
+    *out = (results){.count = {n, n, CHANNELS, CHANNELS, CHANNELS, CHANNELS}};
+    gb_graph *graph = one_node("BatchNormalization", shape, 5, 3, attr, 2);
+    gb_session *s;
+    assert_ok(gb_session_create(&s, test_device(), graph,
+                                &(gb_session_options){.seed = "out0", .ranks = ranks}));
+    assert_ok(gb_session_upload(s, gb_session_input(s, 0), x));
+    assert_ok(gb_session_upload(s, gb_session_seed(s), dy));
+    for (size_t i = 1; i < 5; i++) {
+        float given[CHANNELS];
+        for (int c = 0; c < CHANNELS; c++)
+            given[c] = 0.5f + 0.1f * (float)i * (float)c;
+        assert_ok(gb_session_upload(s, gb_session_input(s, i), given));
+    }
+    assert_ok(gb_session_gradient(s));
+    const gb_io *from[RESULTS] = {gb_session_output(s, 0), gb_session_grad(s, 0),
+                                  gb_session_grad(s, 1), gb_session_grad(s, 2),
+                                  gb_session_output(s, 1), gb_session_output(s, 2)};
+    for (int i = 0; i < RESULTS; i++) {
+        out->data[i] = malloc(out->count[i] * sizeof(float));
+        assert_non_null(out->data[i]);
+        assert_ok(gb_session_download(s, from[i], out->data[i]));
+    }
+    gb_session_free(s);
+    gb_graph_free(graph);
+}
+
+// Every rank computes the whole batch, and its part of it together with the others: the same within
+// float error, with the same running statistics to the bit. A rank alone: the same bits.
+static void test_ranks(void **state)
+{
+    const size_t part = EACH * IMAGE, all = part * (size_t)job.size, at = part * (size_t)job.rank;
+    float *x = malloc(all * sizeof *x), *dy = malloc(all * sizeof *dy);
+    float *others = malloc((size_t)job.size * CHANNELS * sizeof *others);
+    results whole, mine;
+    (void)state;
+    test_device();
+    assert_true(x && dy && others);
+    for (size_t i = 0; i < all; i++) {
+        gb_philox r = gb_philox4x32((gb_philox){{(uint32_t)i, 0, 0, 0}}, 3, 4);
+        float level = 0.1f * (float)(i / PIXELS % CHANNELS) + (float)(i / part); // ranks differ
+        x[i] = level + 2 * gb_uniform(r.v[0]);
+        dy[i] = gb_uniform(r.v[1]) + 0.1f * (float)(i / part);
+    }
+    normalize(&whole, x, dy, EACH * job.size, NULL);
+    normalize(&mine, x + at, dy + at, EACH, &job);
+    assert_ok(gb_ranks_sum(&job, mine.data[2], CHANNELS)); // of parameters, as training does it
+    assert_ok(gb_ranks_sum(&job, mine.data[3], CHANNELS));
+    for (int i = 0; i < RESULTS; i++) {
+        const float *want = whole.data[i] + (i < 2 ? at : 0);
+        compare("result", i, mine.data[i], want, (int64_t)mine.count[i], 3e-6);
+        if (job.size == 1)
+            assert_memory_equal(want, mine.data[i], mine.count[i] * sizeof *want);
+        if (i < 4)
+            continue;
+        gb_ranks_all(&job, others, mine.data[i], CHANNELS * sizeof *others);
+        for (int k = 0; k < job.size; k++)
+            assert_memory_equal(mine.data[i], others + k * CHANNELS, CHANNELS * sizeof *others);
+    }
+    for (int i = 0; i < RESULTS; i++) {
+        free(whole.data[i]);
+        free(mine.data[i]);
+    }
+    free(others);
+    free(dy);
+    free(x);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pytorch),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_switch),
         cmocka_unit_test(test_attack_refuses),
+        cmocka_unit_test(test_ranks),
     };
-    return cmocka_run_group_tests(tests, test_device_open, test_device_close);
+    if (gb_ranks_start(&job) < 0) {
+        printf("%s\n", gb_last_error());
+        return 1;
+    }
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    int failed = cmocka_run_group_tests(tests, test_device_open, test_device_close);
+    failed = gb_ranks_agree(&job, failed ? gb_fail(GB_ERR_ARG, "failed") : 0) < 0;
+    gb_ranks_finish();
+    return failed;
 }

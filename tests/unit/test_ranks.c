@@ -74,6 +74,17 @@ static void test_share(void **state)
     gb_ranks_wait(&job);
 }
 
+static void test_all(void **state)
+{
+    (void)state;
+    int mine[2] = {job.rank, -job.rank}, *all = calloc((size_t)job.size, sizeof mine);
+    assert_non_null(all);
+    gb_ranks_all(&job, all, mine, sizeof mine);
+    for (int k = 0; k < job.size; k++)
+        assert_true(all[2 * k] == k && all[2 * k + 1] == -k);
+    free(all);
+}
+
 static void test_agree(void **state)
 {
     (void)state;
@@ -93,6 +104,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity), cmocka_unit_test(test_sum), cmocka_unit_test(test_gather),
         cmocka_unit_test(test_share),    cmocka_unit_test(test_agree),
+        cmocka_unit_test(test_all),
     };
     if (gb_ranks_start(&job) < 0) {
         printf("%s\n", gb_last_error());
