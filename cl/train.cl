@@ -17,13 +17,14 @@ kernel void perturb_start(global float *x, global const int *ids, uint epoch, ui
     x[i] = clamp(x[i] + radius * v, 0.0f, 1.0f);
 }
 
-// x + a sign(grad), in the Linf ball around x0, in the box; the sign is at least `least`.
+// x + a sign(grad), in the Linf ball around x0, at most `beyond` out of the box; the sign is at
+// least `least`.
 kernel void perturb_step(global float *x, global const float *x0, global const float *grad, float a,
-                         float eps, float least)
+                         float eps, float least, float beyond)
 {
     size_t i = get_global_id(0);
     float g = grad[i], y = x[i] + a * fmax((float)((g > 0.0f) - (g < 0.0f)), least);
-    x[i] = clamp(x0[i] + clamp(y - x0[i], -eps, eps), 0.0f, 1.0f);
+    x[i] = clamp(x0[i] + clamp(y - x0[i], -eps, eps), -beyond, 1.0f + beyond);
 }
 
 // sum[i] += (weight * loss, 1 where the largest logit is the label's) for row i of logits (n,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const compats[] = {"none", "tutorial", NULL};
+static const char *const compats[] = {"none", "tutorial", "nsl", NULL};
 
 #define FIELD(name) offsetof(gb_adversary_config, name)
 static const gb_setting settings[] = {
@@ -26,7 +26,9 @@ static const gb_setting settings[] = {
     {.name = "beta", .kind = GB_SETTING_REAL, .offset = FIELD(beta), .min = 0, .max = 1e6,
      .help = "TRADES's weight of the divergence"},
     {.name = "compat", .kind = GB_SETTING_ENUM, .offset = FIELD(compat), .choices = compats,
-     .help = "tutorial clips the gradient's sign to [0,1], so that images only become brighter"},
+     .help = "as others do it: tutorial clips the gradient's sign to [0,1], so that images only "
+             "become brighter; nsl, TensorFlow's Neural Structured Learning, lets pixels leave "
+             "[0,1]"},
 };
 
 static const gb_adversary table[] = {
@@ -162,7 +164,8 @@ fail:
 static int make_step(gb_perturb *p, gb_device *dev, const size_t size[3],
                      const gb_adversary_config *config)
 {
-    const float least = config->compat ? 0 : -1;
+    const float least = config->compat == GB_TRAIN_COMPAT_TUTORIAL ? 0 : -1;
+    const float beyond = config->compat == GB_TRAIN_COMPAT_NSL ? config->eps : 0;
     const size_t all[3] = {size[0] * size[1], 1, 1}, any[3] = {0};
     int err = 0;
     GB_TRY(gb_kernel_create(&p->kernel[STEP], dev, "train", "perturb_step", ""));
@@ -173,6 +176,7 @@ static int make_step(gb_perturb *p, gb_device *dev, const size_t size[3],
     GB_TRY(gb_kernel_arg(k, 3, sizeof config->step_size, &config->step_size));
     GB_TRY(gb_kernel_arg(k, 4, sizeof config->eps, &config->eps));
     GB_TRY(gb_kernel_arg(k, 5, sizeof least, &least));
+    GB_TRY(gb_kernel_arg(k, 6, sizeof beyond, &beyond));
     GB_TRY(gb_kernel_size(k, all, any));
 fail:
     return err;

@@ -5,13 +5,19 @@
 #include "base/setting.h"
 #include "engine/session.h"
 
+typedef enum gb_train_compat {
+    GB_TRAIN_COMPAT_NONE,
+    GB_TRAIN_COMPAT_TUTORIAL, // the gradient's sign is clipped to [0,1]: it only makes brighter
+    GB_TRAIN_COMPAT_NSL       // pixels may leave [0,1]: TensorFlow's Neural Structured Learning
+} gb_train_compat;
+
 typedef struct gb_adversary_config {
     const char *name; // "pgd"; "none" trains on clean images; not copied
     float eps;        // radius of the Linf ball
     float step_size;  // NaN: see gb_adversary_resolve
     int steps;
     double lambda;    // the loss is L(clean) + lambda L(adversarial); NaN: L(adversarial) alone
-    int compat;       // 1: as the tutorial does, the gradient's sign is clipped to [0,1]
+    int compat;       // a gb_train_compat
     double beta;      // TRADES: the loss is L(clean) + beta KL(f(x) || f(x'))
 } gb_adversary_config;
 

@@ -181,9 +181,12 @@ static void perturb(float *y, const naive *n, const float *x, int label, uint32_
             double g = 0;
             for (int k = 0; k < K; k++)
                 g += (p[k] - target[k]) * w[k][i];
-            float sign = a->compat && g < 0 ? 0 : (float)((g > 0) - (g < 0));
+            bool darker = a->compat != GB_TRAIN_COMPAT_TUTORIAL;
+            float sign = g < 0 && !darker ? 0 : (float)((g > 0) - (g < 0));
             float step = clip(y[i] + a->step_size * sign - x[i], -a->eps, a->eps);
-            y[i] = clip(x[i] + step, 0, 1);
+            y[i] = x[i] + step;
+            if (a->compat != GB_TRAIN_COMPAT_NSL)
+                y[i] = clip(y[i], 0, 1);
         }
     }
 }
@@ -306,8 +309,11 @@ static void test_against_naive(void **state)
     c.adversary.lambda = 0.5;
     compare(c, "fgsm mixed");
     c = configure("static");
-    c.adversary.compat = 1;
+    c.adversary.compat = GB_TRAIN_COMPAT_TUTORIAL;
     compare(c, "static, as the tutorial does");
+    c = configure("fgsm");
+    c.adversary.compat = GB_TRAIN_COMPAT_NSL;
+    compare(c, "fgsm, as Neural Structured Learning does");
 }
 
 static bool stop_at(void *user)
