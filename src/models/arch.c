@@ -20,8 +20,7 @@ static void cnn_a(net *n, const gb_arch *arch, int classes)
     net_conv(n, "conv2", 62, 3, 2, NET_SAME, true);
     net_act(n);
     net_max_pool(n, 2);
-    net_dense(n, "dense1", 256);
-    net_act(n);
+    net_dense(n, "dense1", 256); // without an activation: so it was published
     net_dense(n, "logits", classes);
 }
 

@@ -40,7 +40,8 @@ def test_tutorial():
 def test_activations():
     need_data()
     rows = table("experiment-activations", "--quick", harness.folder("activations"))
-    check_shares(rows, ["relu", "gelu", "silu", "silu, adversarial"])
+    check_shares(rows, ["relu", "gelu", "silu", "silu, adversarial",
+                        "silu, adversarial, nsl"])
 
 
 def test_optimizers():
