@@ -74,3 +74,32 @@ kernel void ternary_map(global const int *table, int n_outer, int inner, int out
         }
     }
 }
+
+// y = ab a b + cd c d, times e; b, c, d and e may be NULL, which is a 1 (but c: then there is no
+// second product). Operands in this order.
+kernel void products(global const int *table, int n_outer, int inner, int outer, int chunk,
+                     int rows, global float *y, int y0, int ys, global const float *a, int a0,
+                     int as, global const float *b, int b0, int bs, global const float *c, int c0,
+                     int cs, global const float *d, int d0, int ds, global const float *e, int e0,
+                     int es, float ab, float cd)
+{
+    nd_range s = nd_item(inner, outer, chunk, rows);
+    for (int r = s.r0; r < s.r1; r++) {
+        int4 at = nd_row(table, n_outer, r), more = nd_row_more(table, n_outer, r);
+        for (int i = s.i0; i < s.i1; i += VW) {
+            int n = s.i1 - i;
+            vf v = ab * nd_get(a + a0 + at.s1 + i * as, as, n);
+            if (b)
+                v *= nd_get(b + b0 + at.s2 + i * bs, bs, n);
+            if (c) {
+                vf w = cd * nd_get(c + c0 + at.s3 + i * cs, cs, n);
+                if (d)
+                    w *= nd_get(d + d0 + more.s1 + i * ds, ds, n);
+                v += w;
+            }
+            if (e)
+                v *= nd_get(e + e0 + more.s2 + i * es, es, n);
+            nd_put(v, y + y0 + at.s0 + i * ys, ys, n);
+        }
+    }
+}

@@ -177,14 +177,26 @@ static nd_range nd_item(int inner, int outer, int chunk, int rows)
     return s;
 }
 
-// Where the four operands are in row `row`. `table` has a line of 8 for each of n dimensions: size,
-// 3 unused, 4 strides.
+// Where the first four operands are in row `row`. `table` has a line of 8 for each of n dimensions:
+// size, the strides of three more operands, those of the first four.
 static int4 nd_row(global const int *table, int n, int row)
 {
     int4 at = 0;
     for (int d = 0; d < n; d++, table += 8) {
         int up = d + 1 < n ? row / table[0] : 0;
         at += (row - up * table[0]) * vload4(1, table);
+        row = up;
+    }
+    return at;
+}
+
+// The same for the three more, in y, z and w.
+static int4 nd_row_more(global const int *table, int n, int row)
+{
+    int4 at = 0;
+    for (int d = 0; d < n; d++, table += 8) {
+        int up = d + 1 < n ? row / table[0] : 0;
+        at += (row - up * table[0]) * vload4(0, table);
         row = up;
     }
     return at;
@@ -233,11 +245,11 @@ static vf bits_select(uint bits, float or_else)
 }
 
 // What follows a sum, for the first `left` lanes at y: residual (res not NULL), accumulation,
-// activation (its bits go to *kept from `bit` on), mask (bit i of `bits`: lane i). add 1: all of
-// that is for the sum with y; 2: for the sum alone, to which y comes last.
+// activation (its bits go to *kept from `bit` on), mask (bit i of `bits`: lane i) or slopes (not
+// NULL). add 1: all of that is for the sum with y; 2: for the sum alone, to which y comes last.
 static void epilogue(vf v, int left, global float *y, int add, global const float *res, int act,
                      float lo, float hi, float slope, uint *kept, int bit, int masked, uint bits,
-                     float mask_slope)
+                     float mask_slope, global const float *slopes)
 {
     if (res)
         v += vload_first(res, left);
@@ -249,6 +261,8 @@ static void epilogue(vf v, int left, global float *y, int add, global const floa
     }
     if (masked)
         v *= bits_select(bits, mask_slope);
+    if (slopes)
+        v *= vload_first(slopes, left);
     if (add == 2)
         v += vload_first(y, left);
     vstore_first(v, y, left);

@@ -8,7 +8,8 @@ kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x
                       global const float *restrict bias, global float *y, int y0, int y_pitch,
                       global const float *res, int r0, int r_pitch, int add,
                       int act, float lo, float hi, float slope, global uint *act_mask,
-                      global const uint *mask, float mask_slope)
+                      global const uint *mask, float mask_slope, global float *act_slopes,
+                      global const float *slopes)
 {
     int m0 = get_global_id(1) * PX, words = (channels + 31) / 32;
     x += x0;
@@ -61,10 +62,15 @@ kernel void depthwise(global const float *restrict x, int x0, int x_pitch, int x
                 size_t c = c0 + j * VW;
                 epilogue(acc[i][j], clamp(channels - (int)c, 0, VW), y + y0 + q * y_pitch + c, add,
                          res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept, j * VW,
-                         mask != 0, bits >> (j * VW), mask_slope);
+                         mask != 0, bits >> (j * VW), mask_slope,
+                         slopes ? slopes + q * channels + c : 0);
             }
             if (act_mask)
                 act_mask[q * words + c0 / 32] = kept;
+#ifdef SMOOTH
+            smooth_row(y + y0 + q * y_pitch + c0, act_slopes ? act_slopes + q * channels + c0 : 0,
+                   min(channels - c0, 32), lo, hi);
+#endif
         }
     }
 }

@@ -17,6 +17,8 @@
 #define COLUMN(i, kx) ((i) * SX + (kx))
 #endif
 
+#define FOR_TILE(i) _Pragma("unroll") for (int i = 0; i < PX; i++)
+
 // Pixels of a row of x, of which `whole` says that all are there, with all VW channels; else zeros
 // are outside.
 static void load_row(vf *v, global const float *x, int x_pitch, int first, int x_w, int n,
@@ -36,7 +38,8 @@ kernel void depthwise_rows(global const float *restrict x, int x0, int x_pitch, 
                            global const float *restrict bias, global float *y, int y0, int y_pitch,
                            global const float *res, int r0, int r_pitch, int add,
                            int act, float lo, float hi, float slope, global uint *act_mask,
-                           global const uint *mask, float mask_slope)
+                           global const uint *mask, float mask_slope,
+                           global float *act_slopes, global const float *slopes)
 {
     int image = get_global_id(1) / y_h, row = get_global_id(1) - image * y_h;
     int words = (channels + 31) / 32;
@@ -47,8 +50,7 @@ kernel void depthwise_rows(global const float *restrict x, int x0, int x_pitch, 
             uint kept[PX] = {0};
             for (int c = c0; c < min(c0 + 32, channels); c += VW) {
                 vf acc[PX];
-#pragma unroll
-                for (int i = 0; i < PX; i++)
+                FOR_TILE (i)
                     acc[i] = VLOAD(bias + c);
                 for (int ky = 0; ky < KH; ky++) {
                     int r = BACKWARD ? row + pad_y - ky : row * SY - pad_y + ky;
@@ -66,21 +68,62 @@ kernel void depthwise_rows(global const float *restrict x, int x0, int x_pitch, 
 #pragma unroll
                     for (int kx = 0; kx < KW; kx++) {
                         vf f = VLOAD(w + (ky * KW + kx) * w_pitch + c);
-#pragma unroll
-                        for (int i = 0; i < PX; i++)
+                        FOR_TILE (i)
                             if (MEETS(i, kx))
                                 acc[i] = fma(v[COLUMN(i, kx)], f, acc[i]);
                     }
                 }
-#pragma unroll
-                for (int i = 0; i < PX; i++) {
+                size_t q0 = (size_t)(image * y_h + row) * y_w + m0;
+                if (m0 >= 0 && m0 + PX <= y_w && c + VW <= channels) {
+                    // The epilogue of common.cl, for the whole tile.
+                    global float *to = y + y0 + q0 * y_pitch + c;
+                    if (res)
+                        FOR_TILE (i)
+                            acc[i] += VLOAD(res + r0 + (q0 + i) * r_pitch + c);
+                    if (add == 1)
+                        FOR_TILE (i)
+                            acc[i] += VLOAD(to + i * y_pitch);
+                    if (act)
+                        FOR_TILE (i) {
+                            kept[i] |= act_bits(acc[i], lo, hi) << (c - c0);
+                            acc[i] = act_apply(acc[i], lo, hi, slope);
+                        }
+                    if (mask)
+                        FOR_TILE (i)
+                            acc[i] *= bits_select(mask[(q0 + i) * words + c0 / 32] >> (c - c0),
+                                                  mask_slope);
+                    if (slopes)
+                        FOR_TILE (i)
+                            acc[i] *= VLOAD(slopes + (q0 + i) * channels + c);
+                    if (add == 2)
+                        FOR_TILE (i)
+                            acc[i] += VLOAD(to + i * y_pitch);
+#ifdef SMOOTH
+                    vf d[PX];
+                    FOR_TILE (i)
+                        acc[i] = smooth(acc[i], lo, hi, &d[i]);
+                    if (act_slopes)
+                        FOR_TILE (i)
+                            store_far(d[i], act_slopes + (q0 + i) * channels + c);
+#endif
+                    FOR_TILE (i)
+                        VSTORE(acc[i], to + i * y_pitch);
+                    continue;
+                }
+                FOR_TILE (i) {
                     if (m0 + i < 0 || m0 + i >= y_w)
                         continue;
-                    size_t q = (size_t)(image * y_h + row) * y_w + m0 + i;
+                    size_t q = q0 + i;
                     uint bits = mask ? mask[q * words + c0 / 32] : 0;
                     epilogue(acc[i], min(channels - c, VW), y + y0 + q * y_pitch + c, add,
                              res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept[i],
-                             c - c0, mask != 0, bits >> (c - c0), mask_slope);
+                             c - c0, mask != 0, bits >> (c - c0), mask_slope,
+                             slopes ? slopes + q * channels + c : 0);
+#ifdef SMOOTH
+                    smooth_row(y + y0 + q * y_pitch + c,
+                               act_slopes ? act_slopes + q * channels + c : 0,
+                               min(channels - c, VW), lo, hi);
+#endif
                 }
             }
             for (int i = 0; i < PX && act_mask; i++)

@@ -23,6 +23,10 @@ static global const float *gathered(global const float *x, global const float *z
     return row < 0 ? zeros : x + (size_t)(first + row) * pitch;
 }
 
+#define PREFETCH_TILE(p, pitch)                           \
+    _Pragma("unroll") for (int i = 0; i < MR; i++)        \
+        _Pragma("unroll") for (int j = 0; j < NR; j += 16) \
+            PREFETCH((p) + q[i] * (pitch) + j)
 #define FOR_TILE(i, j)                                    \
     _Pragma("unroll") for (int i = 0; i < MR; i++)        \
         _Pragma("unroll") for (int j = 0; j < NV; j++)
@@ -34,7 +38,8 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
                  global float *y, int y0, int y_pitch, int y_image,
                  global const float *res, int r0, int r_pitch, int add,
                  int act, float lo, float hi, float slope, global mask_t *act_mask,
-                 global const mask_t *mask, float mask_slope)
+                 global const mask_t *mask, float mask_slope, global float *act_slopes,
+                 global const float *slopes)
 {
     uint blocks = (uint)(n_count + NR - 1) / NR, row = get_global_id(1);
     int strip = row / blocks, block = row - strip * blocks, group = get_global_id(2);
@@ -54,6 +59,11 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
         act_mask += c0 / NR;
     if (mask)
         mask += c0 / NR;
+    int channels = get_global_size(2) * n_count; // of act_slopes and slopes
+    if (act_slopes)
+        act_slopes += c0;
+    if (slopes)
+        slopes += c0;
 
     size_t q[MR]; // pixels of y
 #ifdef PLAIN
@@ -78,17 +88,11 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
 #endif
     // What the epilogue will touch comes from far away; it is fetched meanwhile.
     if (whole) {
-#pragma unroll
-        for (int i = 0; i < MR; i++)
-#pragma unroll
-            for (int j = 0; j < NR; j += 16)
-                PREFETCH(y + q[i] * y_pitch + j);
+        PREFETCH_TILE(y, y_pitch);
         if (res)
-#pragma unroll
-            for (int i = 0; i < MR; i++)
-#pragma unroll
-                for (int j = 0; j < NR; j += 16)
-                    PREFETCH(res + q[i] * r_pitch + j);
+            PREFETCH_TILE(res, r_pitch);
+        if (slopes)
+            PREFETCH_TILE(slopes, channels);
     }
 
     vf sum[MR][NV], acc[MR][NV];
@@ -144,9 +148,12 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
             for (int j = 0; j < NR; j += VW)
                 epilogue(VLOAD(tile[i] + j), clamp(n - j, 0, VW), y + p * y_pitch + j, add,
                          res ? res + p * r_pitch + j : 0, act, lo, hi, slope, &kept, j,
-                         mask != 0, bits >> j, mask_slope);
+                         mask != 0, bits >> j, mask_slope, slopes ? slopes + p * channels + j : 0);
             if (act_mask)
                 act_mask[p * words] = kept;
+#ifdef SMOOTH
+            smooth_row(y + p * y_pitch, act_slopes ? act_slopes + p * channels : 0, n, lo, hi);
+#endif
         }
         return;
     }
@@ -177,9 +184,16 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
             for (int j = 0; j < NV; j++)
                 acc[i][j] *= bits_select(bits >> j * VW, mask_slope);
         }
+    if (slopes)
+        FOR_TILE(i, j)
+            acc[i][j] *= VLOAD(slopes + q[i] * channels + j * VW);
     if (add == 2)
         FOR_TILE(i, j)
             acc[i][j] += VLOAD(y + q[i] * y_pitch + j * VW);
     FOR_TILE(i, j)
         VSTORE(acc[i][j], y + q[i] * y_pitch + j * VW);
+#ifdef SMOOTH
+    for (int i = 0; i < MR; i++)
+        smooth_row(y + q[i] * y_pitch, act_slopes ? act_slopes + q[i] * channels : 0, NR, lo, hi);
+#endif
 }

@@ -72,7 +72,8 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
           global float *y, int y0, int y_pitch, int y_image,
           global const float *res, int r0, int r_pitch, int add,
           int act, float lo, float hi, float slope, global uint *act_mask,
-          global const uint *mask, float mask_slope)
+          global const uint *mask, float mask_slope, global float *act_slopes,
+          global const float *slopes)
 {
     local float4 tiles[2][(MR + NR) * QUADS];
     int id = get_local_id(0), m0 = get_group_id(0) * MR;
@@ -174,8 +175,17 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                     v *= (float4)(bits & 1 ? 1.0f : mask_slope, bits & 2 ? 1.0f : mask_slope,
                                   bits & 4 ? 1.0f : mask_slope, bits & 8 ? 1.0f : mask_slope);
                 }
+                if (slopes)
+                    v *= get4(slopes + q * groups * n_count + c0 + c, left);
                 if (add == 2)
                     v += get4(to, left);
+#ifdef SMOOTH
+                float4 d;
+                FOR(l, 4)
+                    ((float *)&v)[l] = smooth(((float *)&v)[l], lo, hi, (float *)&d + l);
+                if (act_slopes)
+                    put4(d, act_slopes + q * groups * n_count + c0 + c, left);
+#endif
                 put4(v, to, left);
             }
             if (act_mask)

@@ -73,7 +73,7 @@ static void finish(vf sum, int left, global float *to, int add, global const uin
 {
     uint kept = 0, bits = mask ? mask[word + c / 32] >> (c % 32) : 0;
     epilogue(sum, min(left, VW), to, add, 0, 0, 0.0f, 0.0f, 0.0f, &kept, 0, mask != 0, bits,
-             mask_slope);
+             mask_slope, 0);
 }
 
 kernel void max_backward(global const float *restrict dy, int dy0, int dy_pitch, int y_image,

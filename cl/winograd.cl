@@ -176,7 +176,8 @@ kernel void winograd(global const float *restrict x, int x0, int x_pitch, int x_
                      local float *v, int v_pitch, int v_plane,
                      global const float *res, int r0, int r_pitch, int add,
                      int act, float lo, float hi, float slope, global mask_t *act_mask,
-                     global const mask_t *mask, float mask_slope)
+                     global const mask_t *mask, float mask_slope, global float *act_slopes,
+                     global const float *slopes)
 {
     int t0 = get_global_id(0) * span, tiles = min(span, count - t0);
     int blocks = (n_count + NR - 1) / NR;
@@ -231,10 +232,15 @@ kernel void winograd(global const float *restrict x, int x0, int x_pitch, int x_
                     size_t c = c0 + j * VW;
                     epilogue(out[i][j], clamp(n - j * VW, 0, VW), y + y0 + q * y_pitch + c, add,
                              res ? res + r0 + q * r_pitch + c : 0, act, lo, hi, slope, &kept,
-                             j * VW, mask != 0, bits >> (j * VW), mask_slope);
+                             j * VW, mask != 0, bits >> (j * VW), mask_slope,
+                             slopes ? slopes + q * n_count + c : 0);
                 }
                 if (act_mask)
                     act_mask[q * y_words + block] = kept;
+#ifdef SMOOTH
+                smooth_row(y + y0 + q * y_pitch + c0,
+                           act_slopes ? act_slopes + q * n_count + c0 : 0, n, lo, hi);
+#endif
             }
         }
     }

@@ -74,6 +74,7 @@ int gb_program_source(char **out, gb_device *dev, const char *name)
     if (!to)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the source of %s", name);
     GB_TRY(append(to, dev, "common"));
+    GB_TRY(append(to, dev, "functions"));
     for (size_t i = 0; i < GB_COUNT(small_programs) && name == small; i++)
         GB_TRY(append(to, dev, small_programs[i]));
     if (name != small)

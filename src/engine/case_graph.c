@@ -313,17 +313,20 @@ static int add_then(gb_value **v, gb_graph *g, const char *word, gb_case_form fo
     }
     if (!strcmp(word, "Dense"))
         return add_dense(v, g);
-    if (!strcmp(word, "Conv1") || !strcmp(word, "Conv3")) {
+    if (!strcmp(word, "Conv1") || !strcmp(word, "Conv3") || !strcmp(word, "Depthwise3")) {
         gb_value *in[2] = {*v};
-        const int64_t channels = (*v)->shape.dim[1], edge = word[4] - '0', pads[4] = {1, 1, 1, 1};
-        const gb_shape shape = {4, {channels + 3, channels, edge, edge}};
+        const int64_t channels = (*v)->shape.dim[1], edge = word[strlen(word) - 1] - '0';
+        const int64_t pads[4] = {1, 1, 1, 1};
+        const bool each = word[0] == 'D';
+        const gb_shape shape = {4, {channels + 3 * !each, each ? 1 : channels, edge, edge}};
         int64_t *kept = gb_arena_array(&g->arena, 4, sizeof *kept);
         GB_TRY(add_constant(&in[1], g, &shape, 'x', 0, 1));
         if (!kept)
             return GB_ERR_NOMEM;
         memcpy(kept, pads, sizeof pads);
-        const gb_attr attr = {.name = "pads", .kind = GB_ATTR_INTS, .count = 4, .ints = kept};
-        return add_node(v, g, "Conv", 2, in, edge == 3, &attr);
+        const gb_attr attr[2] = {{.name = "pads", .kind = GB_ATTR_INTS, .count = 4, .ints = kept},
+                                 {.name = "group", .kind = GB_ATTR_INT, .i = channels}};
+        return add_node(v, g, "Conv", 2, in, each ? 2 : edge == 3, attr);
     }
     if (!strcmp(word, "Relu6")) {
         const gb_attr attr[2] = {{.name = "min", .kind = GB_ATTR_FLOAT, .f = 0},

@@ -237,6 +237,17 @@ static bool fuse_residual(gb_graph *g, gb_node *layer, gb_node *add)
     return true;
 }
 
+// An activation whose derivative is no single bit, behind a layer with an epilogue.
+static bool read_smooth(const gb_node *layer, const gb_node *next, gb_act *act)
+{
+    gb_unary u;
+    if (is(layer, "BatchNormalization") || gb_unary_read(next, &u) < 0 ||
+        !gb_unary_is_smooth(u.kind))
+        return false;
+    *act = (gb_act){.on = true, .lo = u.a, .hi = u.b, .smooth = 1 + (int)u.kind};
+    return true;
+}
+
 static bool fuse_activation(gb_node *layer, gb_node *next)
 {
     gb_act act = {.on = true, .hi = INFINITY};
@@ -250,7 +261,7 @@ static bool fuse_activation(gb_node *layer, gb_node *next)
             return false;
         act.lo = clip.a;
         act.hi = clip.b;
-    } else if (!is(next, "Relu"))
+    } else if (!is(next, "Relu") && !read_smooth(layer, next, &act))
         return false;
     layer->act = act;
     take_output(layer, next);

@@ -3,6 +3,7 @@
 #include "op/norm.h"
 #include "op/op.h"
 #include "op/pack.h"
+#include "op/place.h"
 
 #include <string.h>
 
@@ -168,15 +169,18 @@ int gb_record_backward(gb_session *s, const char *seed)
         bool reached = false;
         for (int j = 0; j < node->n_out; j++)
             reached = reached || (node->out[j] && node->out[j]->needs_grad &&
-                                  gb_emit_grad_of(e, node->out[j]).store);
+                                  gb_emit_has_grad(e, node->out[j]));
         if (reached)
             GB_TRY(record_node(e, node, true));
     }
     for (size_t i = 0; i < g->n_in && !e->status; i++) {
         gb_store *store = g->in[i]->view.store;
+        gb_emit_products(e, store, NULL);
         if (store->grad && !store->grad_written)
             gb_emit_fill(e, store->grad, 0);
     }
+    if (e->params)
+        gb_emit_products(e, e->params, NULL);
     if (e->params && e->params->grad && !e->params->grad_written)
         gb_emit_fill(e, e->params->grad, 0);
     err = e->status;

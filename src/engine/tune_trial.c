@@ -75,8 +75,8 @@ static gb_value *append(gb_graph *g, const char *type, gb_value *a, gb_value *b)
     return out;
 }
 
-// The node with a residual and a ReLU behind it where it has any: what a launch does for them costs
-// the same for every fused activation.
+// The node with a residual and a ReLU behind it where it has any: another activation costs more,
+// but as much in every way.
 static int lone_graph(gb_graph **out, const gb_node *node)
 {
     gb_graph *g = gb_graph_create();

@@ -68,7 +68,10 @@ static void put_node(FILE *file, const gb_node *node)
         fprintf(file, " + %s", node->residual->name);
     for (int k = 0; k < node->n_attr; k++)
         put_attr(file, &node->attr[k]);
-    if (node->act.on)
+    if (node->act.on && node->act.smooth)
+        fprintf(file, " act(f%d, %g, %g)", node->act.smooth, (double)node->act.lo,
+                (double)node->act.hi);
+    else if (node->act.on)
         fprintf(file, " act(%g, %g, %g)", (double)node->act.lo, (double)node->act.hi,
                 (double)node->act.slope);
     fprintf(file, "  # %s\n", node->name);

@@ -56,6 +56,7 @@ typedef struct gb_value {
     bool needs_grad;
     struct gb_store *mask; // bits of the piecewise-linear activation that made the value, or NULL
     float mask_slope;      // its derivative where the bit is 0
+    struct gb_store *slopes; // the derivative of another activation at each element, or NULL
     struct gb_value *source;   // not NULL: the value is act(source_scale[c] source + shift[c]), and
     const float *source_scale; // its gradient may go on to source at once
 } gb_value;
@@ -77,10 +78,11 @@ typedef struct gb_attr {
 
 // An activation fused behind a node: y = x < lo ? lo + slope_lo * (x - lo) : min(x, hi).
 // Its derivative is one bit per element (1 inside, slope_lo below, 0 above). Relu is lo 0, hi inf,
-// slope 0.
+// slope 0. Other functions of one element leave their derivative as numbers.
 typedef struct gb_act {
     bool on;
     float lo, hi, slope;
+    int smooth; // not 0: y = f(x; lo, hi), the function 1 + its gb_unary_kind (op/unary.h)
 } gb_act;
 
 struct gb_node {

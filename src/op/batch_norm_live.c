@@ -145,7 +145,7 @@ static void record_grad(gb_emit *e, gb_node *node, const gb_pixels *dy, const gb
                         gb_store *sums)
 {
     gb_view gamma = gb_emit_dense(e, node->in[1], GB_ORDER_PLAIN);
-    gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, true);
+    gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, GB_APPLIES_MASK);
     gb_emit_launch(e, "batch_norm", "batch_grad", "%s", "");
     gb_put_pixels(e, &t.pixels);
     gb_put_pixels(e, dy);

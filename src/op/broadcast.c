@@ -78,6 +78,10 @@ void gb_emit_grad_term(gb_emit *e, gb_node *node, int i, gb_term term, float sca
     int skip = shape->rank - x->shape.rank;
     if (e->status || !x->needs_grad)
         return;
+    if (term == GB_TERM_MUL && gb_shape_equal(&x->shape, shape)) {
+        gb_emit_grad_product(e, x, scale, in[0], in[1]);
+        return;
+    }
     for (int d = 0; d < shape->rank; d++)
         over[d] = shape->dim[d] > 1 && (d < skip || x->shape.dim[d - skip] == 1);
     gb_target target = gb_emit_target(e, x);

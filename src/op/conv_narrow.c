@@ -100,7 +100,7 @@ int64_t gb_narrow_merge(const gb_window *w, const gb_pixel_target *t)
 {
     int64_t best = 0, first, last;
     double least = (double)w->kernel[2] / (double)w->stride[2] * 16; // 16 lanes for each pixel
-    if (w->c_in > FEW || w->groups > 1 || t->mask || t->pixels.pitch != w->c_in)
+    if (w->c_in > FEW || w->groups > 1 || t->mask || t->slopes || t->pixels.pitch != w->c_in)
         return 0;
     for (int64_t merge = w->stride[2]; merge * w->c_in <= 128; merge += w->stride[2]) {
         if (w->in[2] % merge)

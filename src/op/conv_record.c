@@ -43,8 +43,9 @@ static bool launch_rows(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
     // As many pixels as registers allow; to data a multiple of the stride.
     int px = e->info->vector_width < 16 ? 4 : w->stride[2] > 1 && backward ? 8 : 7;
     gb_emit_launch(e, "depthwise_rows", "depthwise_rows",
-                   "-DKH=%d -DKW=%d -DSY=%d -DSX=%d -DPX=%d -DBACKWARD=%d", (int)w->kernel[1],
-                   (int)w->kernel[2], (int)w->stride[1], (int)w->stride[2], px, backward);
+                   "-DKH=%d -DKW=%d -DSY=%d -DSX=%d -DPX=%d -DBACKWARD=%d%s", (int)w->kernel[1],
+                   (int)w->kernel[2], (int)w->stride[1], (int)w->stride[2], px, backward,
+                   gb_epilogue_options(e, g));
     gb_put_pixels(e, &g->x);
     gb_put_i32(e, in[1]);
     gb_put_i32(e, in[2]);
@@ -61,8 +62,8 @@ static bool launch_rows(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
 
 static void launch_points(gb_emit *e, const gb_gathered *g, int64_t count)
 {
-    gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d -DTAPS=%d", DEPTHWISE_POINTS,
-                   (int)g->taps);
+    gb_emit_launch(e, "depthwise", "depthwise", "-DPX=%d -DTAPS=%d%s", DEPTHWISE_POINTS,
+                   (int)g->taps, gb_epilogue_options(e, g));
     gb_put_pixels(e, &g->x);
     gb_put_i32(e, g->x_image);
     gb_put_store(e, gb_emit_const(e, g->rows, (size_t)(g->taps * g->points) * sizeof(int32_t),
@@ -186,11 +187,10 @@ int gb_conv_forward(gb_emit *e, gb_node *node)
         residual = gb_emit_pixels(e, node->residual, 1);
         g.residual = &residual;
     }
-    bool fused = node->act.on && (is_depthwise(&w) || gb_gathered_masks(g.groups, g.k, g.n));
-    if (fused) {
-        g.act = node->act;
-        g.act_mask = gb_emit_mask(e, node->out[0], &g.y, node->act.slope);
-    }
+    bool fused = node->act.on && (is_depthwise(&w) || node->act.smooth ||
+                                  gb_gathered_masks(g.groups, g.k, g.n));
+    if (fused)
+        gb_gathered_act(e, &g, node);
     record(e, node, &w, &g);
     if (node->act.on && !fused)
         gb_emit_act(e, node->out[0], &g.y, &node->act);
@@ -235,11 +235,12 @@ static void backward_phase(gb_emit *e, gb_node *node, const gb_window *w, gb_val
         .outs = phase->points_at,
         .groups = w->groups, .k = w->c_out / w->groups, .n = w->c_in / w->groups,
         .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
+        .slopes = t->slopes,
         .what = node->in[1]->name,
     };
     g.w = (gb_gathered_weights){.value = weights, .sg = g.k * g.n * taps, .sn = taps,
                                 .sk = g.n * taps, .tap = phase->tap, .scale = 1};
-    if (phase->points && (phase->taps || !t->add || t->mask))
+    if (phase->points && (phase->taps || !t->add || t->mask || t->slopes))
         gb_gathered_record(e, &g);
 }
 
@@ -277,6 +278,7 @@ static void backward_winograd(gb_emit *e, gb_node *node, const gb_window *w,
         .k = w->c_out, .n = w->c_in,
         .w = {.value = weights, .sn = 9, .sk = 9 * w->c_in, .tap = turned, .scale = 1},
         .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
+        .slopes = t->slopes,
         .what = node->in[1]->name,
     };
     gb_winograd_record(e, &g, w, true, tile);
@@ -297,6 +299,7 @@ static void backward_depthwise(gb_emit *e, gb_node *node, const gb_window *w,
         .taps = taps, .points = gb_window_in(w), .rows = rows, .groups = w->groups, .k = 1, .n = 1,
         .w = {.value = weights, .sg = taps, .tap = tap},
         .add = t->add, .mask = t->mask, .mask_slope = t->mask_slope, .mask_first = t->mask_first,
+        .slopes = t->slopes,
         .what = node->in[1]->name,
     };
     if (!tap || !rows)
@@ -326,7 +329,8 @@ int gb_conv_backward(gb_emit *e, gb_node *node)
                                                            w.c_in / w.groups);
         gb_pixel_target t;
         if (!masks || !node->in[1]->data || !gb_emit_target_source(e, &t, node->in[0], 1))
-            t = gb_emit_target_pixels(e, node->in[0], 1, masks);
+            t = gb_emit_target_pixels(e, node->in[0], 1,
+                                      GB_APPLIES_SLOPES | (masks ? GB_APPLIES_MASK : 0));
         gb_value *weights = t.scale ? scaled_inputs(e, node, &w, t.scale) : node->in[1];
         int64_t merge = gb_narrow_merge(&w, &t);
         int tile = choose_winograd(e, node, &w, true);

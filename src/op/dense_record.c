@@ -48,10 +48,8 @@ static int forward(gb_emit *e, gb_node *node, const dense *d)
         residual = gb_emit_pixels(e, node->residual, d->axis);
         g.residual = &residual;
     }
-    if (node->act.on) {
-        g.act = node->act;
-        g.act_mask = gb_emit_mask(e, node->out[0], &y, node->act.slope);
-    }
+    if (node->act.on)
+        gb_gathered_act(e, &g, node);
     gb_gathered_record(e, &g);
     node->state = gb_arena_alloc(&e->arena, sizeof x);
     if (node->state)
@@ -74,7 +72,8 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
     product.bias_scale = d->bias_scale;
     gb_gathered_weights_record(e, &product, &dy);
     if (node->in[0]->needs_grad) {
-        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], d->axis, true);
+        gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], d->axis,
+                                                  GB_APPLIES_MASK | GB_APPLIES_SLOPES);
         gb_gathered g = gathered(node, &dy, &t.pixels, d->n, d->k);
         g.w.sk = d->sn;
         g.w.sn = d->sk;
@@ -82,6 +81,7 @@ static int backward(gb_emit *e, gb_node *node, const dense *d)
         g.add = t.add;
         g.mask = t.mask;
         g.mask_slope = t.mask_slope;
+        g.slopes = t.slopes;
         gb_gathered_record(e, &g);
         gb_emit_target_done(e, &t, d->axis);
     }

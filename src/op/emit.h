@@ -30,9 +30,11 @@ struct gb_store {
     gb_store *grad;    // the gradient's store: same geometry, made on first use
     bool grad_written; // during recording: every element of the gradient is defined
     int grad_pending;  // contributions to the gradient that may still come
+    struct gb_products *products; // contributions to the gradient that wait (gb_emit_grad_product)
     gb_store *mask;    // bits of the activation whose output fills this store (see gb_emit_mask)
     float mask_slope;  // the derivative where the bit is 0
-    int64_t mask_channels;
+    gb_store *slopes;  // the derivatives themselves, of another activation (see gb_emit_slopes)
+    int64_t mask_channels; // of mask or slopes
     int first, last;   // launches that touch it (-1: none)
     gb_store *over;    // lies in this one's place (before planning: may lie), or NULL
     // After planning:
@@ -184,6 +186,8 @@ gb_pixels gb_emit_out_pixels(gb_emit *e, gb_value *value, int axis);
 
 // --- gradients (backward only) ---
 
+// Whether anybody has contributed to the gradient of a value.
+bool gb_emit_has_grad(const gb_emit *e, const gb_value *value);
 // The gradient of an output, complete; NULL store if nobody contributed (then there is nothing to
 // do). The same geometry as the value's view.
 gb_view gb_emit_grad_of(gb_emit *e, gb_value *value);
@@ -196,21 +200,29 @@ typedef struct gb_target {
 } gb_target;
 gb_target gb_emit_target(gb_emit *e, gb_value *value);
 
+// Contributes scale * p * q, or scale * p where q is NULL, at each element: views of the value's
+// shape. Such products wait for each other and for the activation's derivative, so that one launch
+// does it all; p and q must not change any more.
+void gb_emit_grad_product(gb_emit *e, gb_value *value, float scale, const gb_view *p,
+                          const gb_view *q);
+
 // The same as pixels, for kernels that write every element once; a temporary where the value is
-// no such matrix, copied back by gb_emit_target_done. masks: the kernel can apply
-// one; if `mask` is not NULL then it must multiply its final sum, by 1 where the bit is set, else
-// by mask_slope.
+// no such matrix, copied back by gb_emit_target_done. applies: what the kernel can apply; if `mask`
+// is not NULL then it must multiply its final sum, by 1 where the bit is set, else by mask_slope;
+// if `slopes` is not NULL, by these.
+enum { GB_APPLIES_MASK = 1, GB_APPLIES_SLOPES = 2 };
 typedef struct gb_pixel_target {
     gb_pixels pixels;
     bool add;
     gb_store *mask;
     float mask_slope;
     bool mask_first;    // the mask is of the sum alone, before it is added
+    gb_store *slopes;
     const float *scale; // not NULL: what is written must be scaled by scale[channel]
     gb_value *value;
     gb_target back; // store not NULL: where a temporary goes
 } gb_pixel_target;
-gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, bool masks);
+gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, int applies);
 // The same for a `value` made by a scale, shift and activation of a source and read by nobody else:
 // its gradient is never there, the contribution goes to the source's, times mask and scale. Both
 // are then for the kernel to apply. False where that is not possible.
@@ -228,12 +240,16 @@ bool gb_emit_target_takes(gb_emit *e, gb_value *value, gb_value *y);
 // Bits of pixel p: ceil(channels / 32) words from p * that; channel c is bit c & 31 of word c >> 5.
 // Makes the mask of a node's output for its forward to write; NULL where no backward will read it.
 gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, float slope);
+// The same for an activation whose derivative is a number: that of channel c of pixel p at
+// p * channels + c.
+gb_store *gb_emit_slopes(gb_emit *e, gb_value *value, const gb_pixels *pixels);
 // y = act(scale[c] x + shift[c]), with a mask; NULL scale and shift are 1 and 0.
 void gb_emit_affine(gb_emit *e, gb_value *value, const gb_pixels *y, const gb_pixels *x,
                     gb_store *scale, gb_store *shift, const gb_act *act);
 // Applies an activation in place to an output that has been computed, and writes its mask.
 void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_act *act);
-// Multiplies the gradient of `value` by its mask, in place, unless the last writer has done so.
+// Multiplies the gradient of `value` by its mask or slopes, in place, unless the last writer has
+// done so.
 void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis);
 
 #endif

@@ -1,5 +1,6 @@
 // Records the gathered GEMM: chooses a form and a tile, packs the weights.
 #include "op/choice.h"
+#include "op/unary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,24 @@ static gb_store *pack_bias(gb_emit *e, const gb_gathered *g, int64_t merged, int
     return gb_pack_end(&p, e, "bias");
 }
 
+void gb_gathered_act(gb_emit *e, gb_gathered *g, const gb_node *node)
+{
+    g->act = node->act;
+    if (node->act.smooth)
+        g->act_slopes = gb_emit_slopes(e, node->out[0], &g->y);
+    else
+        g->act_mask = gb_emit_mask(e, node->out[0], &g->y, node->act.slope);
+}
+
+const char *gb_epilogue_options(gb_emit *e, const gb_gathered *g)
+{
+    if (!g->act.on || !g->act.smooth)
+        return "";
+    gb_unary_kind kind = (gb_unary_kind)(g->act.smooth - 1);
+    return gb_arena_printf(&e->arena, " -DFUNCTIONS -DSMOOTH=%d -DOF_OUTPUT=%d", kind,
+                           gb_unary_of_output(kind));
+}
+
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g)
 {
     const gb_pixels *r = g->residual;
@@ -201,13 +220,15 @@ void gb_put_epilogue(gb_emit *e, const gb_gathered *g)
     if (r && r->offset == g->y.offset && r->pitch == g->y.pitch)
         gb_emit_over(e, g->y.store, r->store);
     gb_put_i32(e, g->add && g->mask_first ? 2 : g->add);
-    gb_put_i32(e, g->act.on);
+    gb_put_i32(e, g->act.on && !g->act.smooth);
     gb_put_f32(e, g->act.lo);
     gb_put_f32(e, g->act.hi);
     gb_put_f32(e, g->act.slope);
     gb_put_store(e, g->act_mask);
     gb_put_store(e, g->mask);
     gb_put_f32(e, g->mask_slope);
+    gb_put_store(e, g->act_slopes);
+    gb_put_store(e, g->slopes);
 }
 
 // Whether the tables say no more than that pixels follow one another.
@@ -256,10 +277,12 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_store *outs = gb_emit_const(e, g->outs, (size_t)g->points * sizeof(int32_t), "rows");
     gb_store *weights = pack_weights(e, g, merged, f.nr), *bias = pack_bias(e, g, merged, f.nr);
 
-    gb_launch *l = gpu ? gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s",
-                                        f.mr, f.nr, f.tm, f.tn, is_aligned(g) ? " -DVEC" : "")
-                       : gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s", f.mr, f.nr,
-                                        is_plain(g) ? " -DPLAIN" : "");
+    const char *epilogue = gb_epilogue_options(e, g);
+    gb_launch *l = gpu ? gb_emit_launch(e, f.program, "gemm",
+                                        "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s", f.mr, f.nr, f.tm,
+                                        f.tn, is_aligned(g) ? " -DVEC" : "", epilogue)
+                       : gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s%s", f.mr, f.nr,
+                                        is_plain(g) ? " -DPLAIN" : "", epilogue);
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
     gb_put_i32(e, g->x.pitch);

@@ -43,9 +43,11 @@ typedef struct gb_gathered {
     bool add;                 // + y
     gb_act act;
     gb_store *act_mask;       // written: the activation's bits (NULL: not kept)
+    gb_store *act_slopes;     // or its derivatives
     gb_store *mask;           // read: multiplies by 1 or mask_slope
     float mask_slope;
     bool mask_first;          // the mask is of the sum alone, y is added behind it
+    gb_store *slopes;         // read: multiplies
     const char *what;
 } gb_gathered;
 
@@ -69,8 +71,12 @@ int64_t gb_gathered_merge(int64_t groups, int64_t k, int64_t n);
 void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr);
 void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int nr);
 
-// Appends the epilogue's arguments, the same for every kernel that has one (cl/common.cl).
+// Puts the node's activation into the epilogue, and what its gradient needs.
+void gb_gathered_act(gb_emit *e, gb_gathered *g, const gb_node *node);
+// Appends the epilogue's arguments, the same for every kernel that has one (cl/common.cl), and the
+// options that such a kernel's program needs for its activation.
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g);
+const char *gb_epilogue_options(gb_emit *e, const gb_gathered *g);
 
 // The ways to compute one (op/choice.h) that `gibbon tune` compares on a device; ends with NULL.
 const char *const *gb_gathered_ways(const gb_device_info *info);

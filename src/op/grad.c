@@ -1,4 +1,5 @@
 // Gradients: who stores, who adds, who applies the mask of the activation behind a value.
+#include "op/binary_record.h"
 #include "op/place.h"
 
 #include <string.h>
@@ -19,8 +20,14 @@ void gb_emit_begin_backward(gb_emit *e)
     }
 }
 
+bool gb_emit_has_grad(const gb_emit *e, const gb_value *value)
+{
+    return e->status == 0 && value->view.store->grad_written && value->view.store->grad;
+}
+
 gb_view gb_emit_grad_of(gb_emit *e, gb_value *value)
 {
+    gb_emit_products(e, value->view.store, NULL);
     gb_view view = value->view;
     view.store = e->status || !view.store->grad_written ? NULL : view.store->grad;
     return view;
@@ -32,6 +39,7 @@ gb_target gb_emit_target(gb_emit *e, gb_value *value)
     gb_store *store = value->view.store;
     if (e->status)
         return target;
+    gb_emit_products(e, store, NULL);
     if (!store->grad)
         store->grad =
             gb_emit_temp(e, store->bytes, gb_arena_printf(&e->arena, "d %s", store->what));
@@ -46,7 +54,7 @@ gb_target gb_emit_target(gb_emit *e, gb_value *value)
     return target;
 }
 
-gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, bool masks)
+gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, int applies)
 {
     gb_pixel_target t = {.value = value};
     gb_store *store = value->view.store;
@@ -60,11 +68,17 @@ gb_pixel_target gb_emit_target_pixels(gb_emit *e, gb_value *value, int axis, boo
         gb_view_pixels(&t.pixels, &dense, &value->shape, axis);
         t.back = target;
         t.add = false;
-    } else if (masks && store->mask && store->grad_pending == 0 && gb_fills_store(value) &&
+    } else if (store->grad_pending == 0 && gb_fills_store(value) &&
                store->mask_channels == t.pixels.channels) {
-        t.mask = store->mask;
-        t.mask_slope = store->mask_slope;
-        store->mask = NULL;
+        if (applies & GB_APPLIES_MASK) {
+            t.mask = store->mask;
+            t.mask_slope = store->mask_slope;
+            store->mask = NULL;
+        }
+        if (applies & GB_APPLIES_SLOPES) {
+            t.slopes = store->slopes;
+            store->slopes = NULL;
+        }
     }
     return t;
 }
@@ -147,6 +161,19 @@ gb_store *gb_emit_mask(gb_emit *e, gb_value *value, const gb_pixels *pixels, flo
     return mask;
 }
 
+gb_store *gb_emit_slopes(gb_emit *e, gb_value *value, const gb_pixels *pixels)
+{
+    if (e->status || !e->want_grad || !value->needs_grad)
+        return NULL;
+    value->slopes = gb_emit_temp(e, (size_t)(pixels->count * pixels->channels) * sizeof(float),
+                                 gb_arena_printf(&e->arena, "slopes %s", value->name));
+    if (value->slopes && gb_fills_store(value)) {
+        value->view.store->slopes = value->slopes;
+        value->view.store->mask_channels = pixels->channels;
+    }
+    return value->slopes;
+}
+
 void gb_put_pixels(gb_emit *e, const gb_pixels *pixels)
 {
     gb_put_store(e, pixels->store);
@@ -193,17 +220,30 @@ void gb_emit_act(gb_emit *e, gb_value *value, const gb_pixels *pixels, const gb_
 void gb_emit_mask_apply(gb_emit *e, gb_value *value, int axis)
 {
     gb_pixels dy;
-    if (e->status || !value->mask)
+    if (e->status || (!value->mask && !value->slopes))
         return;
     gb_store *owner = value->view.store;
     bool whole = gb_fills_store(value);
-    if (whole && !owner->mask)
+    if (whole && !owner->mask && !owner->slopes)
         return; // the last writer has done it
     owner->mask = whole ? NULL : owner->mask;
+    owner->slopes = whole ? NULL : owner->slopes;
+    if (value->slopes && whole && owner->products &&
+        owner->mask_channels == value->shape.dim[axis]) {
+        gb_emit_products(e, owner, value->slopes);
+        return;
+    }
     gb_view view = gb_emit_grad_of(e, value);
     if (!gb_view_pixels(&dy, &view, &value->shape, axis)) {
         gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: masked output is no pixel matrix",
                                 gb_node_text(e->node)));
+        return;
+    }
+    if (value->slopes) {
+        gb_shape shape = {.rank = 2, .dim = {dy.count, dy.channels}};
+        gb_view rows = {dy.store, dy.offset, {dy.pitch, 1}};
+        gb_emit_binary(e, &shape, &rows, &rows,
+                       &(gb_view){value->slopes, 0, {dy.channels, 1}}, GB_MUL);
         return;
     }
     gb_emit_launch(e, "mask", "mask_apply", "%s", "");

@@ -127,7 +127,7 @@ void gb_put_nd(gb_emit *e, const gb_nd *nd, int first)
     for (int d = first; d < nd->n_dim; d++, n++) {
         table[n][0] = (int32_t)nd->size[d];
         for (int i = 0; i < GB_ND_OPERANDS; i++)
-            table[n][4 + i] = (int32_t)nd->stride[d][i];
+            table[n][i < 4 ? 4 + i : i - 3] = (int32_t)nd->stride[d][i];
     }
     gb_put_store(e, n ? gb_emit_const(e, table, (size_t)n * sizeof table[0], "strides") : NULL);
     gb_put_i32(e, n);

@@ -8,7 +8,7 @@
 
 #include "op/emit.h"
 
-enum { GB_ND_OPERANDS = 4, GB_ND_MAX = GB_MAX_RANK + 1 };
+enum { GB_ND_OPERANDS = 7, GB_ND_MAX = GB_MAX_RANK + 1 };
 
 typedef struct gb_nd {
     int n_operand, n_dim;
@@ -31,8 +31,8 @@ int64_t gb_nd_outer(const gb_nd *nd);
 // The view of a tensor of shape `from` as one of shape `to`, to which it broadcasts (stride 0).
 gb_view gb_view_broadcast(const gb_view *view, const gb_shape *from, const gb_shape *to);
 
-// Appends the arguments (global const int *table, int n) of nd_row (cl/common.cl): where the
-// operands are in a row, which is the loops over all dimensions from `first` on.
+// Appends the arguments (global const int *table, int n) of nd_row and nd_row_more (cl/common.cl):
+// where the operands are in a row, which is the loops over all dimensions from `first` on.
 void gb_put_nd(gb_emit *e, const gb_nd *nd, int first);
 // Appends (pointer, offset, stride in dimension 0) of operand i.
 void gb_put_operand(gb_emit *e, const gb_nd *nd, int i, const gb_view *view);

@@ -73,7 +73,7 @@ int gb_instance_norm_backward(gb_emit *e, gb_node *node)
     if (!x->needs_grad)
         return e->status;
     gb_view gamma = gb_emit_dense(e, node->in[1], GB_ORDER_PLAIN);
-    gb_pixel_target t = gb_emit_target_pixels(e, x, 1, false);
+    gb_pixel_target t = gb_emit_target_pixels(e, x, 1, 0);
     gb_emit_launch(e, "norm", "instance_norm_grad", "%s", "");
     gb_put_pixels(e, &t.pixels);
     gb_put_pixels(e, &pdy);

@@ -13,4 +13,8 @@ void gb_view_temp(gb_emit *e, gb_view *out, const gb_shape *shape, gb_order orde
 // The memory order in which `axis` holds the channels of pixels.
 gb_order gb_pixel_order(const gb_shape *shape, int axis);
 
+// Records the products that wait for a store's gradient, if any, times `slopes` (NULL: 1), whose
+// elements lie as the store's do.
+void gb_emit_products(gb_emit *e, gb_store *store, gb_store *slopes);
+
 #endif

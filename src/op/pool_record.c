@@ -109,7 +109,7 @@ int gb_max_pool_backward(gb_emit *e, gb_node *node)
     gb_view grad = gb_emit_grad_of(e, node->out[0]);
     if (err < 0 || !grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, 1))
         return err < 0 ? err : e->status;
-    gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, true);
+    gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, GB_APPLIES_MASK);
     gb_emit_launch(e, "pool", "max_backward", "-DARG=%s", arg_type(&w));
     put_source(e, &dy, gb_window_out(&w));
     put_table(e, &w, t.pixels.count, true);
@@ -177,7 +177,7 @@ int gb_average_pool_backward(gb_emit *e, gb_node *node)
     gb_view grad = gb_emit_grad_of(e, node->out[0]);
     if (err < 0 || !grad.store || !gb_view_pixels(&dy, &grad, &node->out[0]->shape, 1))
         return err < 0 ? err : e->status;
-    gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, true);
+    gb_pixel_target t = gb_emit_target_pixels(e, node->in[0], 1, GB_APPLIES_MASK);
     average(e, &w, &dy, gb_window_out(&w), &t, true);
     gb_emit_target_done(e, &t, 1);
     return e->status;

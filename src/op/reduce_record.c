@@ -121,11 +121,16 @@ int gb_reduce_backward(gb_emit *e, gb_node *node)
     gb_view dy = gb_emit_grad_of(e, y);
     if (err < 0 || e->status || !dy.store || !x->needs_grad)
         return err < 0 ? err : e->status;
-    gb_target dx = gb_emit_target(e, x);
     gb_view wide = spread(&r, &dy), wide_y = spread(&r, &y->view);
     gb_fold fold = {GB_FOLD_SUM, GB_TERM_P, 1};
     const gb_view *in[] = {&wide, &x->view, &wide_y};
     int n_in = 1;
+    if (r.kind == GB_REDUCE_SUM || r.kind == GB_REDUCE_MEAN) {
+        gb_emit_grad_product(e, x, r.kind == GB_REDUCE_MEAN ? 1.0f / (float)r.count : 1, &wide,
+                             NULL);
+        return e->status;
+    }
+    gb_target dx = gb_emit_target(e, x);
     if (r.kind == GB_REDUCE_MAX || r.kind == GB_REDUCE_MIN) {
         if (is_global_max(node))
             backward_first(e, &r, x, y, &dy, &dx);
@@ -133,8 +138,6 @@ int gb_reduce_backward(gb_emit *e, gb_node *node)
             backward_extreme(e, &r, x, y, &dy, &dx);
         return e->status;
     }
-    if (r.kind == GB_REDUCE_MEAN)
-        fold.scale = 1.0f / (float)r.count;
     if (r.kind == GB_REDUCE_L2) {
         fold.term = GB_TERM_NORM;
         n_in = 3;

@@ -47,6 +47,11 @@ typedef struct gb_unary {
 // GB_ERR_UNSUPPORTED where Clip's limits are no constants.
 int gb_unary_read(const gb_node *node, gb_unary *u);
 
+// An activation that bends, so that its derivative is no single bit.
+bool gb_unary_is_smooth(gb_unary_kind kind);
+// The derivative is a function of the output for these, of the input for the others.
+bool gb_unary_of_output(gb_unary_kind kind);
+
 // Records y = f(x) for views of one shape; y may be x.
 void gb_emit_unary(gb_emit *e, const gb_shape *shape, const gb_view *y, const gb_view *x,
                    const gb_unary *u);

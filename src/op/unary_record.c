@@ -7,8 +7,12 @@ static bool has_mask(gb_unary_kind kind)
     return kind == GB_RELU || kind == GB_LEAKY_RELU || kind == GB_CLIP;
 }
 
-// The derivative is a function of the output for these, of the input for the others.
-static bool reads_output(gb_unary_kind kind)
+bool gb_unary_is_smooth(gb_unary_kind kind)
+{
+    return kind >= GB_ELU && kind <= GB_SWISH && kind != GB_THRESHOLDED_RELU;
+}
+
+bool gb_unary_of_output(gb_unary_kind kind)
 {
     return kind == GB_RELU || kind == GB_SIGMOID || kind == GB_HARD_SIGMOID || kind == GB_TANH ||
            kind == GB_EXP || kind == GB_SQRT || kind == GB_RECIPROCAL;
@@ -38,7 +42,7 @@ static bool forward_masked(gb_emit *e, gb_value *x, gb_value *y, const gb_unary 
     gb_store *mask = gb_emit_mask(e, y, &py, u->kind == GB_LEAKY_RELU ? u->a : 0);
     if (!mask)
         return false;
-    gb_emit_launch(e, "unary", "unary_mask", "%s", "");
+    gb_emit_launch(e, "unary", "unary_mask", "-DFUNCTIONS");
     gb_put_split(e, (py.channels + 31) / 32, py.count, 1, 32);
     gb_put_pixels(e, &py);
     gb_put_pixels(e, &px);
@@ -56,7 +60,7 @@ void gb_emit_unary(gb_emit *e, const gb_shape *shape, const gb_view *y, const gb
     gb_nd nd = gb_nd_views(shape, (const gb_view *[]){y, x}, 2);
     if (e->status || gb_nd_count(&nd) == 0)
         return;
-    gb_emit_launch(e, "unary", "unary_map", "%s", "");
+    gb_emit_launch(e, "unary", "unary_map", "-DFUNCTIONS");
     gb_put_nd(e, &nd, 1);
     gb_put_split(e, nd.size[0], gb_nd_outer(&nd), 1, 1);
     gb_put_operand(e, &nd, 0, y);
@@ -98,11 +102,11 @@ int gb_unary_backward(gb_emit *e, gb_node *node)
     gb_target dx = {.view = dy};
     if (!in_place)
         dx = gb_emit_target(e, x);
-    const gb_view *v = reads_output(u.kind) ? &y->view : &x->view;
+    const gb_view *v = gb_unary_of_output(u.kind) ? &y->view : &x->view;
     gb_nd nd = gb_nd_views(&y->shape, (const gb_view *[]){&dx.view, &dy, v}, 3);
     if (e->status || gb_nd_count(&nd) == 0)
         return e->status;
-    gb_emit_launch(e, "unary", "unary_grad", "%s", "");
+    gb_emit_launch(e, "unary", "unary_grad", "-DFUNCTIONS");
     gb_put_nd(e, &nd, 1);
     gb_put_split(e, nd.size[0], gb_nd_outer(&nd), 1, 1);
     gb_put_operand(e, &nd, 0, &dx.view);

@@ -194,8 +194,9 @@ void gb_winograd_record(gb_emit *e, const gb_gathered *g, const gb_window *w, bo
     gb_store *bias = gb_pack_end(&b, e, "bias");
 
     gb_launch *l = gb_emit_launch(e, "winograd", "winograd",
-                                  "-DTILE=%d -DMR=%d -DNR=%d -DPOINT_A=%gf -DPOINT_B=%gf", tile,
-                                  p.mr, p.nr, gb_winograd_points4[1], gb_winograd_points4[3]);
+                                  "-DTILE=%d -DMR=%d -DNR=%d -DPOINT_A=%gf -DPOINT_B=%gf%s",
+                                  tile, p.mr, p.nr, gb_winograd_points4[1], gb_winograd_points4[3],
+                                  gb_epilogue_options(e, g));
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
     gb_put_i32(e, g->x.pitch);
