@@ -45,6 +45,15 @@ static problem problem_of(const gb_window *w, bool backward)
 
 static const double fma_per_cycle = 2, cache_bytes_per_cycle = 12, memory_bytes_per_cycle = 6;
 
+// Weights that take more than an eighth of the last-level cache come from farther away than cycles
+// tell: each pass over them costs this much more.
+static double far_cycles(const plan *p, const gb_device_info *info, const problem *q)
+{
+    const double far_bytes_per_cycle = 20, bytes = (double)(p->edge * p->edge * q->k * q->n * 4);
+    const double passes = (double)gb_ceil_div(p->count, p->span);
+    return bytes <= (double)info->cache / 8 ? 0 : passes * bytes / far_bytes_per_cycle;
+}
+
 // Work that is spread over too few work-items leaves cores idle at its end.
 static double spread(const gb_device_info *info, double items)
 {
@@ -105,13 +114,14 @@ static bool fit(plan *p, const gb_device_info *info, int64_t k)
     return p->local_bytes <= room;
 }
 
-// The cheapest plan with that tile: its cycles, negative if there is none.
+// The plan with that tile that is cheapest where weights are far. Returns what the algorithm is
+// judged by, the fewest cycles of any plan; negative if there is none.
 static double make_plan(plan *best, const gb_device_info *info, const problem *q, int tile)
 {
     const int vw = info->vector_width, highest = vw == 16 ? 14 : vw > 1 ? 6 : 2;
     const int heights[] = {highest, 8, 4}; // few, as each is a program
     plan p = {.tile = tile, .edge = tile + 2};
-    double least = -1;
+    double least = -1, fewest = -1;
     p.nr = vw == 1 ? 8 : vw > 4 && q->n <= vw ? vw : 2 * vw; // a mask byte at least
     p.tiles_y = gb_ceil_div(q->out[1], tile);
     p.tiles_x = gb_ceil_div(q->out[2], tile);
@@ -126,15 +136,18 @@ static double make_plan(plan *best, const gb_device_info *info, const problem *q
                 p.blocks = gb_ceil_div(blocks, parts);
                 if (!fit(&p, info, q->k))
                     continue;
-                double c = plan_cycles(&p, info, q);
-                if (least < 0 || c < least) {
-                    least = c;
+                double cycles = plan_cycles(&p, info, q);
+                double cost = cycles + far_cycles(&p, info, q);
+                if (fewest < 0 || cycles < fewest)
+                    fewest = cycles;
+                if (least < 0 || cost < least) {
+                    least = cost;
                     *best = p;
                 }
             }
         }
     }
-    return least;
+    return fewest;
 }
 
 static bool applies(const gb_device_info *info, const gb_window *w)
