@@ -46,6 +46,15 @@ void *gb_arena_alloc(gb_arena *arena, size_t bytes)
     return memset(piece, 0, bytes);
 }
 
+void *gb_alloc_aligned(size_t bytes)
+{
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    bytes = gb_align(bytes ? bytes : 1, ALIGN);
+    void *data = aligned_alloc(ALIGN, bytes);
+    return data ? memset(data, 0, bytes) : NULL;
+}
+
 void *gb_arena_array(gb_arena *arena, size_t count, size_t size)
 {
     size_t bytes;

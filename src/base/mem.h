@@ -33,6 +33,10 @@ char *gb_arena_printf(gb_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void gb_arena_finish(gb_arena *arena);
 
+// Zeroed memory, 64-byte aligned, which a device's buffer may become; for free(). NULL: out of
+// memory.
+void *gb_alloc_aligned(size_t bytes);
+
 // Grows a malloc'ed array to hold at least `need` elements; doubles. 0 or GB_ERR_NOMEM.
 int gb_grow(void *array_pointer, size_t *capacity, size_t need, size_t size);
 

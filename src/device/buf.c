@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
-int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes)
+enum { HOST_ALIGN = 64 }; // a cache line, and the widest vector
+
+// Memory of the driver's, or `host` where that is not NULL.
+static int create(gb_buf **out, gb_device *dev, void *host, size_t bytes)
 {
     const gb_device_info *info = &dev->info;
     gb_buf *buf = NULL;
     int err = 0;
     cl_int code;
-    bytes = gb_align(bytes ? bytes : 1, sizeof(cl_uint)); // fills go by words
     size_t left = info->memory > dev->allocated ? info->memory - dev->allocated : 0;
     if (bytes > left || (info->max_alloc && bytes > info->max_alloc))
         return gb_fail(GB_ERR_DEVICE_MEM,
@@ -20,7 +22,9 @@ int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes)
     if (!buf)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     *buf = (gb_buf){.dev = dev, .bytes = bytes, .whole = true};
-    buf->mem = buf->root = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    buf->mem = buf->root = clCreateBuffer(dev->context,
+                                          CL_MEM_READ_WRITE | (host ? CL_MEM_USE_HOST_PTR : 0),
+                                          bytes, host, &code);
     // Drivers of GPUs allocate at first use: touch it now, so that failure happens here.
     if (buf->mem && info->type == GB_DEVICE_GPU) {
         const cl_uint zero = 0;
@@ -34,6 +38,7 @@ int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes)
                          left, info->memory);
         goto fail;
     }
+    buf->host = host;
     dev->allocated += bytes;
     if (dev->peak < dev->allocated)
         dev->peak = dev->allocated;
@@ -43,6 +48,34 @@ fail:
     if (buf->mem)
         clReleaseMemObject(buf->mem);
     free(buf);
+    return err;
+}
+
+int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes)
+{
+    return create(out, dev, NULL, gb_align(bytes ? bytes : 1, sizeof(cl_uint)));
+}
+
+// Whether a processor's kernels could work on the data as well where it is.
+static bool shares(const gb_device *dev, const void *data, size_t bytes)
+{
+    return dev->info.type == GB_DEVICE_CPU && dev->info.integrated && bytes &&
+           bytes % sizeof(cl_uint) == 0 && (uintptr_t)data % HOST_ALIGN == 0;
+}
+
+int gb_buf_adopt(gb_buf **out, gb_device *dev, void *data, size_t bytes)
+{
+    int err = 0;
+    if (shares(dev, data, bytes))
+        return create(out, dev, data, bytes);
+    GB_TRY(gb_buf_create(out, dev, bytes));
+    if ((err = gb_buf_write(*out, 0, data, bytes)) < 0) {
+        gb_buf_free(*out);
+        *out = NULL;
+        return err;
+    }
+    free(data);
+fail:
     return err;
 }
 
@@ -85,9 +118,12 @@ void gb_buf_free(gb_buf *buf)
 {
     if (!buf)
         return;
+    if (buf->host)
+        clFinish(buf->dev->queue); // the driver would wait by itself for memory of its own
     clReleaseMemObject(buf->mem);
     if (buf->whole)
         buf->dev->allocated -= buf->bytes;
+    free(buf->host);
     free(buf);
 }
 

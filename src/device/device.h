@@ -56,6 +56,9 @@ const gb_log *gb_device_get_log(const gb_device *dev);
 // --- memory ---
 
 int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes); // GB_ERR_DEVICE_MEM
+// A buffer of `bytes` at `data`, malloc'ed and at least one, which it takes over when it succeeds:
+// on a processor the data may become the buffer itself.
+int gb_buf_adopt(gb_buf **out, gb_device *dev, void *data, size_t bytes);
 // A piece of a buffer; offset a multiple of info.align. Freed before its parent.
 int gb_buf_slice(gb_buf **out, gb_buf *parent, size_t offset, size_t bytes);
 void gb_buf_free(gb_buf *buf);

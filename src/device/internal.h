@@ -40,6 +40,7 @@ struct gb_buf {
     size_t offset; // in root
     size_t bytes;
     bool whole;
+    void *host; // NULL, or the memory that it lies in, to be freed with it
 };
 
 typedef struct gb_gemm gb_gemm; // blas.c

@@ -179,13 +179,14 @@ int gb_plan_create(gb_plan *plan, gb_emit *e, bool separate)
         bool made = s->kind == GB_STORE_IO || (s->kind == GB_STORE_CONST && s->first >= 0);
         if (!made)
             continue;
-        GB_TRY(gb_buf_create(&s->buf, e->dev, s->bytes));
         *(s->kind == GB_STORE_CONST ? &plan->weight_bytes : &plan->io_bytes) += s->bytes;
-        if (s->kind == GB_STORE_CONST)
-            GB_TRY(gb_buf_write(s->buf, 0, s->data, s->bytes));
-        else
+        if (s->kind == GB_STORE_CONST) {
+            GB_TRY(gb_buf_adopt(&s->buf, e->dev, s->data, s->bytes));
+            s->data = NULL;
+        } else {
+            GB_TRY(gb_buf_create(&s->buf, e->dev, s->bytes));
             GB_TRY(gb_buf_fill(s->buf, 0, s->bytes, 0));
-        gb_store_drop_data(s);
+        }
     }
     GB_TRY(place_temporaries(plan, e, separate));
     for (size_t i = 0; i < e->n_store; i++) {

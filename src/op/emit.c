@@ -159,10 +159,12 @@ gb_store *gb_emit_gather(gb_emit *e, gb_store *mine)
     return all;
 }
 
+// Of what it begins with: where that and the size are the same, the rest is compared.
 static uint64_t hash_bytes(const void *data, size_t bytes)
 {
     const unsigned char *p = data;
     uint64_t h = 0xcbf29ce484222325u ^ bytes, word;
+    bytes = bytes < 4096 ? bytes : 4096;
     for (; bytes >= 8; bytes -= 8, p += 8) {
         memcpy(&word, p, 8);
         h = (h ^ word) * 0x9E3779B97F4A7C15u;

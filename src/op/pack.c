@@ -23,7 +23,7 @@ void gb_pack_begin(gb_pack *p, gb_emit *e, const gb_value *value, size_t count, 
         return;
     if (constant) {
         p->from = value ? value->data->data : NULL;
-        p->data = calloc(places, sizeof *p->data);
+        p->data = gb_alloc_aligned(places * sizeof *p->data);
     } else {
         p->table = malloc(places * sizeof *p->table);
         for (size_t i = 0; p->table && i < places; i++)

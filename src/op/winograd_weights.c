@@ -60,7 +60,7 @@ static gb_store *pack_constant(gb_emit *e, const gb_gathered *g, const double m[
                                int edge, int nr, int64_t chunk, size_t bytes)
 {
     const int64_t points = edge * edge, blocks = (g->n + nr - 1) / nr;
-    float *packed = calloc(1, bytes);
+    float *packed = gb_alloc_aligned(bytes);
     for (int64_t k0 = 0; packed && k0 < g->k; k0 += chunk) {
         int64_t kn = chunk < g->k - k0 ? chunk : g->k - k0;
         for (int64_t b = 0; b < blocks; b++) {

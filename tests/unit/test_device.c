@@ -85,6 +85,33 @@ static void test_buffers(void **state)
     assert_true(gb_device_peak(dev) >= before + 2 * sizeof host);
 }
 
+// What a buffer takes over is its content, whether the memory suits the device or not.
+static void test_adopt(void **state)
+{
+    gb_device *dev = test_device();
+    const size_t before = gb_device_allocated(dev), sizes[] = {1, 6, 64, 4 * N};
+    (void)state;
+    for (size_t i = 0; i < GB_COUNT(sizes); i++) {
+        unsigned char want[4 * N], back[4 * N], *data = gb_alloc_aligned(sizes[i]);
+        gb_buf *buf;
+        assert_non_null(data);
+        for (size_t j = 0; j < sizes[i]; j++) {
+            assert_int_equal(0, data[j]);
+            data[j] = want[j] = (unsigned char)(7 * j + i);
+        }
+        assert_ok(gb_buf_adopt(&buf, dev, data, sizes[i]));
+        assert_true(gb_device_allocated(dev) >= before + sizes[i]);
+        assert_ok(gb_buf_read(buf, 0, back, sizes[i]));
+        assert_memory_equal(want, back, sizes[i]);
+        assert_ok(gb_buf_fill(buf, 0, sizes[i] / 4 * 4, 0x01010101));
+        assert_ok(gb_buf_read(buf, 0, back, sizes[i]));
+        for (size_t j = 0; j < sizes[i]; j++)
+            assert_int_equal(j < sizes[i] / 4 * 4 ? 1 : want[j], back[j]);
+        gb_buf_free(buf);
+        assert_int_equal(before, gb_device_allocated(dev));
+    }
+}
+
 static void test_empty_buffer(void **state)
 {
     gb_buf *buf;
@@ -553,6 +580,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_buffers),
+        cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_empty_buffer),
         cmocka_unit_test(test_kernel),
         cmocka_unit_test(test_small_programs),
