@@ -67,6 +67,13 @@ typedef struct gb_device gb_device;
 GB_API int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 GB_API void gb_device_close(gb_device *dev);
 
+/* Computes the products of convolutions and dense layers, in sessions opened from then on, with
+ * factors rounded to "tf32", "bf16" or "fp16" by the tensor cores of an NVIDIA GPU (compute
+ * capability 8.0 or later), sums in float32; "float32", the default, rounds nothing. A small
+ * product is compared with the host's first; GB_ERR_NUMERIC: it is wrong. GB_ERR_UNSUPPORTED: there
+ * are no such cores. On failure products stay in float32. */
+GB_API int gb_device_set_precision(gb_device *dev, const char *name);
+
 /* One line about an open device; one line for each device of the machine, "" if there is none. The
  * caller frees *text with gb_text_free. */
 GB_API int gb_device_describe(char **text, const gb_device *dev);

@@ -186,6 +186,16 @@ static size_t take_turns(const gb_device_info *list, size_t count, size_t chosen
     }
 }
 
+int cli_set_precision(gb_device **dev, const cli *c)
+{
+    int err = c->precision ? gb_device_set_precision(*dev, c->precision) : 0;
+    if (err < 0) {
+        gb_device_close(*dev);
+        *dev = NULL;
+    }
+    return err;
+}
+
 int cli_open_device(gb_device **out, const cli *c)
 {
     static const char *const type[] = {"CPU", "GPU", "other"};
@@ -211,6 +221,7 @@ int cli_open_device(gb_device **out, const cli *c)
             info->name, info->platform_name, type[info->type], info->compute_units);
     snprintf(spec, sizeof spec, "%d:%d", info->platform, info->device);
     GB_TRY(gb_device_open(out, spec, &c->log));
+    GB_TRY(cli_set_precision(out, c));
 fail:
     free(list);
     return err;

@@ -26,7 +26,7 @@ extern const cli_command cmd_devices, cmd_info, cmd_run, cmd_classify, cmd_attac
 // the entries below fit its table.
 typedef struct cli {
     const cli_command *command;
-    const char *device, *preprocess, *labels, *output;
+    const char *device, *precision, *preprocess, *labels, *output;
     int64_t batch; // 0: not given
     uint64_t seed;
     bool json, quiet, verbose, allow_nonfinite;
@@ -41,6 +41,10 @@ typedef struct cli {
     {"device", 0, OPTION_TEXT, offsetof(cli, device), "SPEC", \
      "where to compute: an index P:D, cpu, gpu, any, or a piece of the platform's or device's " \
      "name (default: $GIBBON_DEVICE, else any; see gibbon devices)"}
+#define CLI_PRECISION \
+    {"precision", 0, OPTION_CHOICE, offsetof(cli, precision), "float32|tf32|bf16|fp16", \
+     "what the factors of products are rounded to, by the tensor cores of NVIDIA GPUs " \
+     "(default: float32, no rounding)", .choices = gb_precision_names}
 #define CLI_PREPROCESS \
     {"preprocess", 0, OPTION_TEXT, offsetof(cli, preprocess), "PRESET|FILE", \
      "how pictures become the model's input: imagenet, inception, caffe, unit, cifar10 or a JSON " \
@@ -101,9 +105,12 @@ double cli_seconds(void); // of a clock that only moves forward
 void cli_catch_interrupt(void);
 bool cli_interrupted(void);
 
-// Opens the device that --device, $GIBBON_DEVICE or the default choose, and says which. Ranks of
-// one machine take turns among the devices that are like it, unless an index P:D was given.
+// Opens the device that --device, $GIBBON_DEVICE or the default choose, and says which; products in
+// --precision. Ranks of one machine take turns among the devices that are like it, unless an index
+// P:D was given.
 int cli_open_device(gb_device **out, const cli *c);
+// Sets the precision of an open device as --precision says; on failure closes it.
+int cli_set_precision(gb_device **dev, const cli *c);
 // Which packages bring a device, for people who have none.
 extern const char cli_device_packages[];
 

@@ -28,6 +28,7 @@ static const option_entry table[] = {
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
+    CLI_PRECISION,
     CLI_NONFINITE,
     CLI_JSON,
     CLI_QUIET,

@@ -20,6 +20,7 @@ static const option_entry table[] = {
     CLI_LABELS,
     CLI_BATCH,
     CLI_DEVICE,
+    CLI_PRECISION,
     CLI_NONFINITE,
     CLI_JSON,
     CLI_QUIET,

@@ -23,6 +23,7 @@ static const option_entry table[] = {
      "also the gradient of sum(OUTPUT * FILE.npy) to every float input, as INPUT.grad.npy"},
     CLI_BATCH,
     CLI_DEVICE,
+    CLI_PRECISION,
     CLI_NONFINITE,
     CLI_JSON,
     CLI_QUIET,

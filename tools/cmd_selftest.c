@@ -15,6 +15,7 @@ static const option_entry table[] = {
     {"op", 0, OPTION_TEXT, offsetof(values, only), "NAME",
      "test this ONNX operator only (default: all)"},
     CLI_DEVICE,
+    CLI_PRECISION,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE,

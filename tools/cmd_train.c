@@ -42,6 +42,7 @@ static const option_entry table[] = {
     CLI_LABELS,
     CLI_SEED,
     CLI_DEVICE,
+    CLI_PRECISION,
     CLI_NONFINITE,
     CLI_JSON,
     CLI_QUIET,

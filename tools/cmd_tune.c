@@ -20,6 +20,7 @@ static const option_entry table[] = {
      "what one way to compute a layer may take before it is given up (default: 60)", 1, 3600},
     CLI_BATCH,
     CLI_DEVICE,
+    CLI_PRECISION,
     CLI_NONFINITE,
     CLI_JSON,
     CLI_QUIET,
@@ -29,7 +30,10 @@ static const option_entry table[] = {
 static int open_device(gb_device **out, void *user, bool first)
 {
     cli c = ((values *)user)->cli;
-    return first ? cli_open_device(out, &c) : gb_device_open(out, c.device, &c.log);
+    if (first)
+        return cli_open_device(out, &c);
+    int err = gb_device_open(out, c.device, &c.log);
+    return err < 0 ? err : cli_set_precision(out, &c);
 }
 
 static size_t done(const gb_tune_result *r)

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/precision.h"
 #include "base/status.h"
 
 typedef struct gb_device gb_device;
@@ -21,6 +22,8 @@ typedef struct gb_device_info {
     gb_device_type type;
     bool integrated; // shares the host's memory
     bool fp16, fp64, subgroups;
+    bool form_asked; // type and vector_width are not the device's but $GIBBON_KERNEL_FORM's
+    gb_precision precision; // of the products that tensor cores take; float32 unless asked for
     bool clblast; // the user wants CLBlast where a layer is a plain product
     unsigned vendor_id;
     int compute_units, clock_mhz;
@@ -50,6 +53,10 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
 //                       default, but for drivers that do so themselves
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 void gb_device_close(gb_device *dev);
+// Sets info.precision, for programs built from then on. GB_ERR_UNSUPPORTED: the device is no NVIDIA
+// GPU of compute capability 8.0; where $GIBBON_KERNEL_FORM is gpu, any device does what tensor
+// cores would, to test the rest (info.form_asked).
+int gb_device_allow_precision(gb_device *dev, gb_precision precision);
 const gb_device_info *gb_device_get_info(const gb_device *dev);
 const gb_log *gb_device_get_log(const gb_device *dev);
 

@@ -43,6 +43,7 @@ static int apply_kernel_form(gb_device_info *info)
         if (!strcmp(text, forms[i].name)) {
             info->type = forms[i].type;
             info->vector_width = forms[i].vector_width;
+            info->form_asked = true;
             return 0;
         }
     }
@@ -147,6 +148,28 @@ void gb_device_close(gb_device *dev)
     if (dev->context)
         clReleaseContext(dev->context);
     free(dev);
+}
+
+int gb_device_allow_precision(gb_device *dev, gb_precision precision)
+{
+    enum { COMPUTE_CAPABILITY_MAJOR_NV = 0x4000 }; // cl_nv_device_attribute_query
+    const gb_device_info *info = &dev->info;
+    const bool emulated = info->form_asked && info->type == GB_DEVICE_GPU;
+    cl_uint major = 0;
+    if (precision == GB_FLOAT32 || emulated) {
+        dev->info.precision = precision;
+        return 0;
+    }
+    if (info->form_asked || info->type != GB_DEVICE_GPU || info->vendor_id != GB_VENDOR_NVIDIA)
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s: precision %s needs the tensor cores of an NVIDIA "
+                       "GPU; use float32, the default", info->name, gb_precision_names[precision]);
+    if (clGetDeviceInfo(dev->id, COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) ==
+            CL_SUCCESS && major < 8)
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s: precision %s needs tensor cores of compute "
+                       "capability 8.0 or later (Ampere); use float32, the default", info->name,
+                       gb_precision_names[precision]);
+    dev->info.precision = precision;
+    return 0;
 }
 
 const gb_device_info *gb_device_get_info(const gb_device *dev)

@@ -17,8 +17,9 @@ int gb_tuned_identity(char **out, const gb_device *dev)
     int err = gb_kernels_hash(&kernels);
     if (err < 0)
         return err;
-    if (asprintf(out, "%s|%s|%s|%s%d|%016" PRIx64, i->platform_name, i->name, i->driver,
-                 gb_device_type_name(i->type), i->vector_width, kernels) < 0)
+    const char *products = i->precision ? gb_precision_names[i->precision] : "";
+    if (asprintf(out, "%s|%s|%s|%s%d%s|%016" PRIx64, i->platform_name, i->name, i->driver,
+                 gb_device_type_name(i->type), i->vector_width, products, kernels) < 0)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     return 0;
 }

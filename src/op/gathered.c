@@ -15,7 +15,7 @@ typedef struct form {
     int mr, nr, tm, tn;
 } form;
 
-enum { GPU_COLUMNS = 64, GPU_SLICE = 16 }; // GPU_SLICE: KS of cl/gemm_gpu.cl
+enum { GPU_COLUMNS = 64, GPU_SLICE = 16 }; // GPU_SLICE: WORDS of cl/gemm_gpu.cl
 
 const char *const *gb_gathered_ways(const gb_device_info *info)
 {
@@ -257,6 +257,14 @@ static int64_t tiles_of_strip(const form *f, int64_t tiles, int64_t k)
     return gb_ceil_div(tiles, gb_ceil_div(tiles, fit > 1 ? fit : 1));
 }
 
+static const char *precision_options(const gb_device_info *info)
+{
+    static const char *const by_instruction[] = {"", " -DTF32 -DPTX", " -DBF16 -DPTX",
+                                                 " -DFP16 -DPTX"};
+    static const char *const emulated[] = {"", " -DTF32", " -DBF16", " -DFP16"};
+    return (info->form_asked ? emulated : by_instruction)[info->precision];
+}
+
 void gb_gathered_record(gb_emit *e, const gb_gathered *g)
 {
     int64_t count = g->images * g->points;
@@ -279,8 +287,9 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
 
     const char *epilogue = gb_epilogue_options(e, g);
     gb_launch *l = gpu ? gb_emit_launch(e, f.program, "gemm",
-                                        "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s", f.mr, f.nr, f.tm,
-                                        f.tn, is_aligned(g) ? " -DVEC" : "", epilogue)
+                                        "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s%s", f.mr, f.nr, f.tm,
+                                        f.tn, is_aligned(g) ? " -DVEC" : "", epilogue,
+                                        precision_options(e->info))
                        : gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s%s", f.mr, f.nr,
                                         is_plain(g) ? " -DPLAIN" : "", epilogue);
     gb_put_store(e, g->x.store);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """gibbon devices, and the choice of one."""
 import harness
-from harness import FASHION, Skip, gibbon
+from harness import BOOT, FASHION, Skip, gibbon
 
 
 def devices():
@@ -45,6 +45,33 @@ def test_choice_by_index_name_and_environment():
     first = devices()[0]
     done = gibbon("bench", FASHION, "--rounds", 1, env={"GIBBON_DEVICE": first["index"]})
     assert f"device: {first['index']} {first['name']}" in done.err
+
+
+def test_precision():
+    """Refused where there are no tensor cores; emulated in the graphics form, after a product that
+    must come out right."""
+    if not any(d["type"] == "cpu" for d in devices()):
+        raise Skip("no CPU device")
+    gpu = {"GIBBON_KERNEL_FORM": "gpu", "GIBBON_DEVICE": "cpu"}
+    gibbon("classify", FASHION, BOOT, "--device", "cpu", "--precision", "tf32", code=1,
+           says="precision tf32 needs the tensor cores of an NVIDIA GPU")
+    gibbon("classify", FASHION, BOOT, "--precision", "tf33", code=2,
+           says="unknown precision 'tf33'; it is one of float32, tf32, bf16, fp16")
+    exact = probability("float32", gpu)
+    assert abs(exact - probability("float32", {"GIBBON_DEVICE": "cpu"})) < 1e-5
+    for precision in "tf32", "bf16", "fp16":
+        assert 0 < abs(probability(precision, gpu) - exact) < 0.05, precision
+    wrong = harness.folder("kernels")
+    right = (harness.SOURCE / "cl" / "gemm_gpu.cl").read_text()
+    (wrong / "gemm_gpu.cl").write_text(right.replace("| to_half(hi) << 16", "| to_half(lo) << 16"))
+    gibbon("classify", FASHION, BOOT, "--precision", "bf16", code=1,
+           env={**gpu, "GIBBON_KERNELS": str(wrong)},
+           says="precision bf16 does not work here .*off by .* times what rounding allows")
+
+
+def probability(precision, env):
+    done = gibbon("classify", FASHION, BOOT, "--precision", precision, "--json", env=env)
+    return done.json()["images"][0]["classes"][0]["probability"]
 
 
 def test_unknown_device():

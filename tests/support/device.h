@@ -1,4 +1,5 @@
 // The device of a test binary: $GIBBON_TEST_DEVICE, else any; opened once, skipped where none is.
+// $GIBBON_TEST_PRECISION: of its products.
 #ifndef GB_TEST_DEVICE_H
 #define GB_TEST_DEVICE_H
 
@@ -20,6 +21,11 @@ static inline int test_device_open(void **state)
         return 0;
     if (err < 0) {
         print_error("device: %s\n", gb_last_error());
+        return -1;
+    }
+    const char *precision = getenv("GIBBON_TEST_PRECISION");
+    if (precision && gb_device_set_precision(test_device_, precision) < 0) {
+        print_error("precision: %s\n", gb_last_error());
         return -1;
     }
     print_message("device: %s\n", gb_device_get_info(test_device_)->name);
