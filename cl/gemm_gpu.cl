@@ -280,12 +280,14 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
         point[i] = m % points;
         row[i] = taps ? rows[point[i]] : -1;
     }
+    // Slice s is fetched while the one before is multiplied.
+    const int slices = taps * ((k_count + KS - 1) / KS);
     int t = 0, k = 0, terms = 0;
-    bool ready = false, whole = false; // a slice lies in local memory; it ends a block of the sum
-    for (int side = 0;; side ^= 1) {
-        bool more = t < taps, ends = false;
+    bool whole = false; // the slice in local memory ends a block of the sum
+    for (int s = 0; s <= slices; s++) {
+        bool ends = false;
         float4 next_x[X_LOADS], next_w[W_LOADS];
-        if (more) {
+        if (s < slices) {
             if (k == 0) // the rows of the next tap are fetched a tap ahead
                 FOR(i, X_LOADS) {
                     a[i] = row[i] < 0 ? zeros : x + (size_t)(first[i] + row[i]) * x_pitch;
@@ -306,26 +308,22 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
             k = end == k_count ? 0 : end;
             t += end == k_count;
         }
-        if (ready)
-            multiply(acc, (local const uint *)tiles[side], (local uint *)tiles[side ^ 1]);
+        if (s > 0)
+            multiply(acc, (local const uint *)tiles[s & 1 ^ 1], (local uint *)tiles[s & 1]);
         if (whole)
             FOR(i, TM)
                 FOR(j, NQ) {
                     sum[i][j] += acc[i][j];
                     acc[i][j] = 0.0f;
                 }
-        if (!more)
-            break;
-        put((local uint *)tiles[side ^ 1], next_x, next_w);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        ready = true;
+        if (s < slices)
+            put((local uint *)tiles[s & 1], next_x, next_w);
         whole = ends;
+        barrier(CLK_LOCAL_MEM_FENCE);
     }
 
     local uchar *nibble = (local uchar *)tiles; // [MR][NR / 4]: bits for act_mask
     int words = (groups * n_count + 31) / 32;
-    if (act_mask)
-        barrier(CLK_LOCAL_MEM_FENCE);
     FOR(i, TM) {
         int m = min(m0 + ROW(i), count - 1), image = m / points;
         size_t q = image * y_image + outs[m - image * points];
@@ -367,10 +365,8 @@ void gemm(global const float *restrict x, int x0, int x_pitch, int x_image,
                 nibble[ROW(i) * (NR / 4) + c / 4] = kept;
         }
     }
-    if (!act_mask)
-        return;
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int at = ID; at < MR * (NR / 32); at += ITEMS) {
+    for (int at = ID; act_mask && at < MR * (NR / 32); at += ITEMS) {
         int r = at / (NR / 32), word = at % (NR / 32), m = m0 + r;
         if (m < count && word * 32 < n) {
             size_t q = m / points * y_image + outs[m % points];
