@@ -57,7 +57,7 @@ int gb_case_graph(gb_graph **out, const gb_case *c, gb_case_form form);
 void gb_case_fill(gb_tensor *t, const gb_graph *graph, size_t input);
 
 // Tolerances, relative to the largest magnitude in the tensor. A precision other than float32 adds
-// what its rounding may do; gradients that pass a kink are then not compared.
+// what its rounding may do; gradients through functions that bend are then not compared.
 #define GB_CASE_FORWARD_TOLERANCE 1e-5
 #define GB_CASE_GRADIENT_TOLERANCE 1e-4
 
