@@ -85,7 +85,7 @@ kernel void products(global const int *table, int n_outer, int inner, int outer,
 {
     nd_range s = nd_item(inner, outer, chunk, rows);
     for (int r = s.r0; r < s.r1; r++) {
-        int4 at = nd_row(table, n_outer, r), more = nd_row_more(table, n_outer, r);
+        int4 at = nd_row(table, n_outer, r), more = nd_half(table, n_outer, r, 0);
         for (int i = s.i0; i < s.i1; i += VW) {
             int n = s.i1 - i;
             vf v = ab * nd_get(a + a0 + at.s1 + i * as, as, n);

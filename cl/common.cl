@@ -177,29 +177,23 @@ static nd_range nd_item(int inner, int outer, int chunk, int rows)
     return s;
 }
 
-// Where the first four operands are in row `row`. `table` has a line of 8 for each of n dimensions:
-// size, the strides of three more operands, those of the first four.
-static int4 nd_row(global const int *table, int n, int row)
+// Where operands are in row `row`: the first four (which 1), or in y, z and w the three more (0).
+// `table` has a line of 8 for each of n dimensions: size, the strides of three more operands, those
+// of the first four.
+static int4 nd_half(global const int *table, int n, int row, int which)
 {
     int4 at = 0;
     for (int d = 0; d < n; d++, table += 8) {
         int up = d + 1 < n ? row / table[0] : 0;
-        at += (row - up * table[0]) * vload4(1, table);
+        at += (row - up * table[0]) * vload4(which, table);
         row = up;
     }
     return at;
 }
 
-// The same for the three more, in y, z and w.
-static int4 nd_row_more(global const int *table, int n, int row)
+static int4 nd_row(global const int *table, int n, int row)
 {
-    int4 at = 0;
-    for (int d = 0; d < n; d++, table += 8) {
-        int up = d + 1 < n ? row / table[0] : 0;
-        at += (row - up * table[0]) * vload4(0, table);
-        row = up;
-    }
-    return at;
+    return nd_half(table, n, row, 1);
 }
 
 // The next n elements along a stride, at most VW; the other lanes repeat the last one.
