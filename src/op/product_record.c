@@ -154,7 +154,7 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
         gb_emit_copy(e, &shape, &here, &there, false);
     }
     int vw = e->info->vector_width, nr = vw == 1 ? 4 : n <= vw ? vw : 2 * vw;
-    int mr = vw == 16 ? 14 : vw == 1 ? 4 : 6;
+    int mr = vw == 16 ? 8 : vw == 1 ? 4 : 6;
     table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
     gb_launch *l = gb_emit_launch(e, "product", "product", "-DMR=%d -DNR=%d", mr, nr);
     gb_put_store(e, a.store);
