@@ -9,19 +9,27 @@ enum {
 
 #define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
 
-// A polynomial below 1, 1 - exp(a polynomial) from there on: minimax fits of erf(x)/x in x^2 on
-// [0,1] and of log(erfc(x)) on [1,4]; beyond 4 erf is 1 in single precision.
-static vf erf_fit(vf x)
+// erf(x), given e = exp(-x * x), which its derivative shares: minimax fits of erf(x)/x in x^2 on
+// [0,1] and of erfc(x) exp(x^2) on [1,4]; beyond 4 erf is 1 in single precision.
+static vf erf_given(vf x, vf e)
 {
     vf t = fabs(x), s = x * x;
     vf p = fma(fma(fma(fma(fma(fma((vf)(7.8891193e-05f), s, (vf)(-0.000802084163f)), s,
         (vf)(0.00518953521f)), s, (vf)(-0.0268544443f)), s, (vf)(0.112836003f)), s,
         (vf)(-0.37612626f)), s, (vf)(1.12837911f));
     vf u = fmin(t, (vf)(4.0f));
-    vf q = fma(fma(fma(fma(fma(fma((vf)(0.000185575249f), u, (vf)(-0.00293961936f)), u,
-        (vf)(0.0218053665f)), u, (vf)(-0.103037469f)), u, (vf)(-0.638225555f)), u,
-        (vf)(-1.12704015f)), u, (vf)(-0.000353702955f));
-    return PICK(t > 1.0f, copysign(1.0f - exp(q), x), x * p);
+    vf q = fma(fma(fma(fma(fma(fma(fma((vf)(-0.000388883141f), u, (vf)(0.00600511322f)), u,
+        (vf)(-0.0409980979f)), u, (vf)(0.164133428f)), u, (vf)(-0.431679214f)), u,
+        (vf)(0.792594374f)), u, (vf)(-1.04821039f)), u, (vf)(0.986127208f));
+    return PICK(t > 1.0f, copysign(fma(-e, q, (vf)(1.0f)), x), x * p);
+}
+
+// x Phi(x), Phi being the normal distribution's, and its derivative.
+static vf gelu(vf x, vf *d)
+{
+    vf z = x * M_SQRT1_2_F, e = exp(-z * z), phi = fma((vf)(0.5f), erf_given(z, e), (vf)(0.5f));
+    *d = fma(x * e, (vf)(0.5f * M_2_SQRTPI_F * M_SQRT1_2_F), phi);
+    return x * phi;
 }
 
 static vf sigmoid(vf x)
@@ -39,6 +47,7 @@ static vf softplus(vf x)
 
 static vf unary(int kind, vf x, float a, float b)
 {
+    vf d;
     switch (kind) {
     case RELU: return PICK(x < 0.0f, 0.0f, x);
     case LEAKY_RELU: return PICK(x < 0.0f, a * x, x);
@@ -53,11 +62,11 @@ static vf unary(int kind, vf x, float a, float b)
     case TANH: return tanh(x);
     case SOFTPLUS: return softplus(x);
     case SOFTSIGN: return x / (1.0f + fabs(x));
-    case GELU: return 0.5f * x * (1.0f + erf_fit(x * M_SQRT1_2_F));
+    case GELU: return gelu(x, &d);
     case GELU_TANH: return 0.5f * x * (1.0f + tanh(SQRT_2_PI * x * (1.0f + 0.044715f * x * x)));
     case MISH: return x * tanh(softplus(x));
     case SWISH: return x * sigmoid(a * x);
-    case ERF: return erf_fit(x);
+    case ERF: return erf_given(x, exp(-x * x));
     case EXP: return exp(x);
     case LOG: return log(x);
     case SQRT: return sqrt(x);
@@ -94,9 +103,7 @@ static vf slope(int kind, vf v, float a, float b)
     case TANH: return 1.0f - v * v; // of y
     case SOFTPLUS: return sigmoid(v);
     case SOFTSIGN: t = 1.0f + fabs(v); return 1.0f / (t * t);
-    case GELU:
-        return fma(v * exp(-0.5f * v * v), (vf)(0.5f * SQRT_2_PI),
-                   0.5f * (1.0f + erf_fit(v * M_SQRT1_2_F)));
+    case GELU: gelu(v, &t); return t;
     case GELU_TANH:
         t = tanh(SQRT_2_PI * v * (1.0f + 0.044715f * v * v));
         return 0.5f * (1.0f + t) +
@@ -138,6 +145,8 @@ static vf smooth(vf x, float a, float b, vf *d)
         *d = fma(a * x * s, 1.0f - s, s);
         return x * s;
     }
+    if (SMOOTH == GELU)
+        return gelu(x, d);
     vf y = unary(SMOOTH, x, a, b);
     *d = slope(SMOOTH, OF_OUTPUT ? y : x, a, b);
     return y;
