@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRIP_BYTES = 1 << 19 }; // half of a usual second-level cache
+enum { STRIP_BYTES = 1 << 17 }; // an eighth of a usual second-level cache
 
 // A form of the kernel: mr pixels x nr channels are the tile of one work-item (processors), or of a
 // work-group whose items have tm x tn of it each (graphics).
@@ -63,13 +63,14 @@ static bool read_way(form *f, const char *way, const gb_device_info *info)
     return true;
 }
 
-// Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but 10 x 2
-// are faster (Zen 5); 16 registers of 8 or 4 floats hold 6 x 2. One vector across where two would
+// Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but rows of
+// 1024 channels lie in one set of the first-level cache, which often has 8 ways; 16 registers of 8
+// or 4 floats hold 6 x 2. One vector across where two would
 // mostly compute padding (a mask's bytes want eight at least).
 static form choose_cpu(const gb_device_info *info, int64_t n)
 {
     int vw = info->vector_width;
-    form f = {"gemm", vw == 16 ? 10 : 6, 2 * vw, 1, 1};
+    form f = {"gemm", vw == 16 ? 8 : 6, 2 * vw, 1, 1};
     if (vw >= 8 && gb_ceil_div(n, vw) * vw * 5 < gb_ceil_div(n, f.nr) * f.nr * 4)
         f.nr = vw;
     return f;
