@@ -101,8 +101,7 @@ static bool as_affine(const gb_node *node, const gb_value *x, int axis, float *s
     return true;
 }
 
-// The output channels' axis of a layer that can take what follows it; -1 if the node is none.
-static int layer_axis(const gb_node *node)
+int gb_layer_axis(const gb_node *node)
 {
     if (is(node, "BatchNormalization") && gb_batch_norm_is_live(node))
         return 1;
@@ -288,7 +287,7 @@ int gb_pass_fuse(gb_graph *g)
     int err = 0;
     for (size_t i = 0; i < g->n_node; i++) {
         gb_node *layer = g->node[i];
-        int axis = layer_axis(layer);
+        int axis = gb_layer_axis(layer);
         if (axis < 0)
             continue;
         int64_t channels = layer->out[0]->shape.dim[axis];

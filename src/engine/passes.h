@@ -13,8 +13,16 @@ int gb_pass_at_logits(gb_graph *g, size_t output);
 // its epilogue. Uses must be counted; the graph is pruned and counted again.
 int gb_pass_fuse(gb_graph *g);
 
-// A part of it, for layers whose weights are parameters: `norm`, a BatchNormalization by running
-// statistics that is the only reader of `layer`, becomes layer->norm; the caller takes its output.
+// Behind that pass: moves what is done to every element (Add, Sub, Mul, Div) from behind the
+// Transpose of a layer's output to in front of it, and fuses it there.
+int gb_pass_hoist(gb_graph *g);
+
+// The output channels' axis of a layer that can take what follows it; -1 if the node is none.
+int gb_layer_axis(const gb_node *node);
+
+// A part of gb_pass_fuse, for layers whose weights are parameters: `norm`, a BatchNormalization by
+// running statistics that is the only reader of `layer`, becomes layer->norm; the caller takes its
+// output.
 bool gb_fold_norm(gb_node *layer, gb_node *norm);
 
 #endif

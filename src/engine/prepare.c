@@ -144,6 +144,7 @@ int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *
     if (!o->no_fusion) {
         GB_TRY(gb_pass_patterns(g));
         GB_TRY(gb_pass_fuse(g));
+        GB_TRY(gb_pass_hoist(g));
     }
 fail:
     return err;

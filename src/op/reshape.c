@@ -169,8 +169,7 @@ static int infer_cast(gb_node *node)
                    gb_attr_int(node, "to", 0));
 }
 
-// Permutation of a Transpose: output axis d is input axis perm[d].
-static int read_perm(const gb_node *node, int *perm)
+int gb_transpose_perm(const gb_node *node, int *perm)
 {
     int64_t list[GB_MAX_RANK];
     int rank = node->in[0]->shape.rank, n = gb_attr_ints(node, "perm", list, GB_MAX_RANK);
@@ -190,7 +189,7 @@ static int infer_transpose(gb_node *node)
 {
     int perm[GB_MAX_RANK], err;
     GB_TRY(gb_infer_arity(node, 1, 1));
-    GB_TRY(read_perm(node, perm));
+    GB_TRY(gb_transpose_perm(node, perm));
     gb_shape shape = {.rank = node->in[0]->shape.rank};
     for (int d = 0; d < shape.rank; d++)
         shape.dim[d] = node->in[0]->shape.dim[perm[d]];
@@ -240,7 +239,7 @@ static int forward_same(gb_emit *e, gb_node *node)
 
 static int forward_transpose(gb_emit *e, gb_node *node)
 {
-    int perm[GB_MAX_RANK], err = read_perm(node, perm);
+    int perm[GB_MAX_RANK], err = gb_transpose_perm(node, perm);
     const gb_view *src = gb_emit_in(e, node->in[0], GB_ORDER_PLAIN);
     gb_view *view = &node->out[0]->view;
     if (err < 0 || e->status)

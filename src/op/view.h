@@ -18,6 +18,9 @@ void gb_view_dense_like(gb_view *view, const gb_shape *shape, const gb_view *lik
 void gb_emit_copy_reshape(gb_emit *e, const gb_view *dst, const gb_shape *to, const gb_view *src,
                           const gb_shape *from, bool add);
 
+// The permutation of a Transpose: output axis d is input axis perm[d]. GB_ERR_FORMAT.
+int gb_transpose_perm(const gb_node *node, int *perm);
+
 // The memory order that suits what makes and reads a value: channels last where it holds pixels.
 gb_order gb_order_for(const gb_graph *graph, const gb_value *value);
 

@@ -1,4 +1,4 @@
-// Patterns of operators: which subgraphs become one operator, and which must stay.
+// Patterns of operators: which subgraphs become one operator or go into a layer, and which stay.
 #include "support/check.h"
 
 #include "engine/passes.h"
@@ -167,6 +167,99 @@ static void a_scale_of_another_shape_is_no_layer_normalization(void **state)
     gb_graph_free(b.g);
 }
 
+// --- behind a Transpose ---
+
+// b.x of 2x3x4x6 by a layer of 5 outputs, with their axis moved to the front.
+static gb_value *turned_layer(build *b, float weight)
+{
+    static const int64_t channels_first[] = {0, 3, 1, 2};
+    const gb_shape w_shape = {.rank = 2, .dim = {6, 5}};
+    b->x->shape = (gb_shape){.rank = 4, .dim = {2, 3, 4, 6}};
+    gb_tensor *w = gb_tensor_create(&b->g->arena, GB_F32, &w_shape);
+    for (int i = 0; i < 30; i++)
+        gb_tensor_set(w, i, weight);
+    gb_value *y = op(b, "MatMul", b->x, gb_graph_constant(b->g, "w", w));
+    gb_node *node = gb_graph_node(b->g, "Transpose", "turn", 1, 1, 1);
+    node->op = gb_op_find("Transpose");
+    node->opset = 18;
+    node->in[0] = y;
+    node->attr[0] =
+        (gb_attr){.name = "perm", .kind = GB_ATTR_INTS, .count = 4, .ints = channels_first};
+    node->out[0] = gb_graph_value(b->g, "turned");
+    assert_int_equal(node->op->infer(node), 0);
+    return node->out[0];
+}
+
+// 0, 1, 2, ... in a constant.
+static gb_value *ramp(build *b, gb_shape shape)
+{
+    gb_tensor *t = gb_tensor_create(&b->g->arena, GB_F32, &shape);
+    for (int64_t i = 0; i < gb_shape_count(&shape); i++)
+        gb_tensor_set(t, i, (double)i);
+    return gb_graph_constant(b->g, "ramp", t);
+}
+
+static void fuse(build *b, gb_value *y)
+{
+    assert_int_equal(gb_graph_add_output(b->g, y), 0);
+    assert_int_equal(gb_graph_sort(b->g), 0);
+    assert_int_equal(gb_graph_prune(b->g), 0);
+    assert_int_equal(gb_pass_fuse(b->g), 0);
+    assert_int_equal(gb_pass_hoist(b->g), 0);
+}
+
+static void a_scale_and_a_residual_behind_a_transpose_go_into_the_layer(void **state)
+{
+    (void)state;
+    build b = begin();
+    gb_value *turned = turned_layer(&b, 2), *residual = gb_graph_value(b.g, "r");
+    residual->type = GB_F32;
+    residual->shape = (gb_shape){.rank = 4, .dim = {2, 5, 3, 4}};
+    assert_int_equal(gb_graph_add_input(b.g, residual), 0);
+    gb_value *scaled = op(&b, "Mul", turned, ramp(&b, (gb_shape){.rank = 3, .dim = {5, 1, 1}}));
+    gb_value *y = op(&b, "Add", residual, scaled);
+    fuse(&b, y);
+
+    assert_int_equal(b.g->n_node, 3);
+    const gb_node *back = b.g->node[0], *layer = b.g->node[1], *turn = b.g->node[2];
+    assert_string_equal(back->type, "Transpose");
+    assert_ptr_equal(back->in[0], residual);
+    int64_t perm[4];
+    assert_int_equal(gb_attr_ints(back, "perm", perm, 4), 4);
+    assert_memory_equal(perm, ((int64_t[]){0, 2, 3, 1}), sizeof perm);
+    assert_string_equal(layer->type, "MatMul");
+    assert_ptr_equal(layer->residual, back->out[0]);
+    assert_true(gb_shape_equal(&layer->residual->shape, &layer->out[0]->shape));
+    for (int i = 0; i < 30; i++) // weights [6][5] of 2, each column by its scale
+        assert_true(gb_tensor_get(layer->in[1]->data, i) == 2.0 * (i % 5));
+    assert_ptr_equal(turn->in[0], layer->out[0]);
+    assert_ptr_equal(turn->out[0], y);
+    gb_graph_free(b.g);
+}
+
+static void a_constant_along_two_axes_stays_behind_a_transpose(void **state)
+{
+    (void)state;
+    build b = begin();
+    gb_value *turned = turned_layer(&b, 1);
+    fuse(&b, op(&b, "Add", turned, ramp(&b, (gb_shape){.rank = 3, .dim = {5, 3, 1}})));
+    assert_int_equal(b.g->n_node, 3);
+    assert_string_equal(b.g->node[2]->type, "Add");
+    gb_graph_free(b.g);
+}
+
+static void what_others_read_of_a_transpose_stays(void **state)
+{
+    (void)state;
+    build b = begin();
+    gb_value *turned = turned_layer(&b, 1);
+    gb_value *scaled = op(&b, "Mul", turned, ramp(&b, (gb_shape){.rank = 3, .dim = {5, 1, 1}}));
+    fuse(&b, op(&b, "Add", scaled, turned));
+    assert_int_equal(b.g->n_node, 4);
+    assert_string_equal(b.g->node[2]->type, "Mul");
+    gb_graph_free(b.g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +270,9 @@ int main(void)
         cmocka_unit_test(a_gate_of_another_value_is_no_silu),
         cmocka_unit_test(layer_normalization_keeps_its_epsilon),
         cmocka_unit_test(a_scale_of_another_shape_is_no_layer_normalization),
+        cmocka_unit_test(a_scale_and_a_residual_behind_a_transpose_go_into_the_layer),
+        cmocka_unit_test(a_constant_along_two_axes_stays_behind_a_transpose),
+        cmocka_unit_test(what_others_read_of_a_transpose_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
