@@ -2,6 +2,8 @@
 // gb_loss (src/op/loss.h).
 // KIND is one of these: a compiler that would see them all takes five times as long.
 enum { NONE, CE, MARGIN, DLR, PAIR, KL, TRADES };
+// Variables, as clang warns of constants beside && and ||.
+#define IS_KIND bool ce = KIND == CE, kl = KIND == KL, trades = KIND == TRADES
 
 #define PICK(condition, yes, no) select((vf)(no), (vf)(yes), condition)
 
@@ -112,19 +114,19 @@ kernel void loss(int count, int per, global const float *z, int z0, int pitch, i
 {
     ROW_SCRATCH;
     INDEX_SCRATCH;
+    IS_KIND;
     FOR_ROWS (r, count, per) {
         global const float *zr = z + z0 + r * pitch;
         float value;
-        if (KIND == KL || (KIND == TRADES && r >= half_count)) {
+        if (kl || (trades && r >= half_count)) {
             logits b = row_softmax(zr, step, classes, scratch, places);
-            logits a = KIND == KL
-                           ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
-                           : row_softmax(zr - half_count * pitch, step, classes, scratch, places);
+            logits a = kl ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
+                          : row_softmax(zr - half_count * pitch, step, classes, scratch, places);
             value = row_divergence(&a, &b, classes, scratch);
         } else {
             int y = labels[r], first = row_argmax(zr, step, classes, -1, -1, scratch, places);
             float zy = zr[y * step], most = zr[first * step];
-            if (KIND == CE || KIND == TRADES) {
+            if (ce || trades) {
                 // The logarithm near 1 keeps its digits where the label is all but certain.
                 float others = row_powers(zr, step, classes, most, y, scratch);
                 float log_sum = log(others + exp(zy - most));
@@ -157,10 +159,11 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
 {
     ROW_SCRATCH;
     INDEX_SCRATCH;
+    IS_KIND;
     FOR_ROWS (r, count, per) {
         global const float *zr = z + z0 + r * pitch;
         global float *dzr = dz + dz0 + r * dz_pitch;
-        bool labelled = KIND != KL && (KIND != TRADES || r < half_count), power = false;
+        bool labelled = !kl && (!trades || r < half_count), power = false;
         int y = -1, first = -1, other = -1, third = -1;
         float most = 0.0f, rate = 1.0f, bend = 0.0f, at_y = -1.0f, spread = 0.0f;
         float weight = weights ? weights[r] : 1.0f, weight_p = 0.0f, divergence = 0.0f;
@@ -170,7 +173,7 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
             first = row_argmax(zr, step, classes, -1, -1, scratch, places);
             float zy = zr[y * step];
             most = zr[first * step];
-            power = KIND == CE || KIND == TRADES;
+            power = ce || trades;
             if (power) {
                 float others = row_powers(zr, step, classes, most, y, scratch);
                 rate = 1.0f / (others + exp(zy - most));
@@ -188,12 +191,12 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
                 at_y = -rate;
             }
         }
-        if (KIND == KL || KIND == TRADES) { // a and b, of KL(softmax(a) || softmax(b))
+        if (kl || trades) { // a and b, of KL(softmax(a) || softmax(b))
             int other_half = labelled ? half_count * pitch : -half_count * pitch;
             logits mine = row_softmax(zr, step, classes, scratch, places);
             logits theirs =
-                KIND == KL ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
-                           : row_softmax(zr + other_half, step, classes, scratch, places);
+                kl ? row_softmax(targets + (size_t)r * classes, 1, classes, scratch, places)
+                   : row_softmax(zr + other_half, step, classes, scratch, places);
             a = labelled ? mine : theirs;
             b = labelled ? theirs : mine;
             if (labelled) {
@@ -211,7 +214,7 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
             g = PICK(at == y, at_y, g) - spread;
             g -= PICK(at == first, bend, 0.0f);
             g += PICK(at == third, bend, 0.0f);
-            if (KIND == KL || KIND == TRADES) {
+            if (kl || trades) {
                 vf log_p = log_probability(&a, k, n), log_q = log_probability(&b, k, n);
                 vf p = exp(log_p), u = log_p - log_q;
                 if (labelled)

@@ -128,6 +128,7 @@ bool cli_begin(cli *c, const cli_command *command, const option_group *group, si
 
 void cli_finish(cli *c)
 {
+    rehearsal_finish(&c->rehearsal);
     option_texts_finish(&c->words);
     if (c->ranks.size)
         gb_ranks_finish();
@@ -149,6 +150,8 @@ double cli_seconds(void)
 
 int cli_end(const cli *c, int err)
 {
+    if (c->rehearsal.here) // it did not come to a session; the first process says why
+        _exit(EXIT_FAILED);
     clear_progress();
     if (fflush(stdout) < 0 || ferror(stdout)) {
         if (err >= 0)
@@ -196,6 +199,12 @@ int cli_set_precision(gb_device **dev, const cli *c)
     return err;
 }
 
+void cli_rehearse(cli *c)
+{
+    if (c->ranks.size <= 1) // ranks have their processors to themselves
+        rehearsal_start(&c->rehearsal);
+}
+
 int cli_open_device(gb_device **out, const cli *c)
 {
     static const char *const type[] = {"CPU", "GPU", "other"};
@@ -221,6 +230,7 @@ int cli_open_device(gb_device **out, const cli *c)
             info->name, info->platform_name, type[info->type], info->compute_units);
     snprintf(spec, sizeof spec, "%d:%d", info->platform, info->device);
     GB_TRY(gb_device_open(out, spec, &c->log));
+    rehearsal_open(&c->rehearsal, *out);
     GB_TRY(cli_set_precision(out, c));
 fail:
     free(list);

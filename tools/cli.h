@@ -5,6 +5,7 @@
 #include "base/ranks.h"
 #include "device/device.h"
 #include "options.h"
+#include "rehearsal.h"
 
 #include <jansson.h>
 
@@ -35,6 +36,7 @@ typedef struct cli {
     gb_log log;
     gb_ranks ranks;     // after cli_join; else zeroed
     int joined;         // what came of that
+    rehearsal rehearsal; // after cli_rehearse; else zeroed
 } cli;
 
 #define CLI_DEVICE \
@@ -109,6 +111,8 @@ bool cli_interrupted(void);
 // --precision. Ranks of one machine take turns among the devices that are like it, unless an index
 // P:D was given.
 int cli_open_device(gb_device **out, const cli *c);
+// Just before that, for commands that go on to make one session and run it: see rehearsal.h.
+void cli_rehearse(cli *c);
 // Sets the precision of an open device as --precision says; on failure closes it.
 int cli_set_precision(gb_device **dev, const cli *c);
 // Which packages bring a device, for people who have none.

@@ -101,6 +101,7 @@ static int execute(attack_task *t, const values *v)
     GB_TRY(pictures_open(&t->p, c, model));
     GB_TRY(pictures_own(&t->p, c, model));
     GB_TRY(check_output(c->output));
+    cli_rehearse(c);
     GB_TRY(cli_open_device(&t->dev, c));
     GB_TRY(model_attack(&t->attack, c, t->dev, model, pictures_batch(&t->p, c), &t->p.normalize,
                         &config));

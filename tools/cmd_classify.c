@@ -102,6 +102,7 @@ static int execute(task *t)
     GB_TRY(model_load(&t->model, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, c, t->model));
     GB_TRY(pictures_own(&t->p, c, t->model));
+    cli_rehearse(c);
     GB_TRY(cli_open_device(&t->dev, c));
     gb_session_options options = {
         .batch = pictures_batch(&t->p, c),

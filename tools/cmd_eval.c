@@ -66,6 +66,7 @@ static int open_model(eval_task *t)
     model_only.words.count = 1;
     GB_TRY(model_load(&t->model, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, &model_only, t->model));
+    cli_rehearse(c);
     GB_TRY(cli_open_device(&t->dev, c));
     batch = t->limit && t->limit < batch ? t->limit : batch;
     if (t->config.method)

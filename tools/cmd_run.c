@@ -306,6 +306,7 @@ static int execute(task *t)
     GB_TRY(read_inputs(t));
     if (t->v.grad)
         GB_TRY(read_seed(t));
+    cli_rehearse(&t->v.cli);
     GB_TRY(cli_open_device(&t->dev, c));
     gb_session_options options = {
         .batch = c->batch ? c->batch : t->n,

@@ -87,6 +87,10 @@ int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph
     }
     if (model_try_own_batch(c, err, model, options))
         err = gb_session_create(out, dev, model, options);
+    if (gb_device_rehearses(dev))
+        rehearsal_end(dev, err < 0                            ? err
+                           : options->grad || options->seed ? gb_session_gradient(*out)
+                                                              : gb_session_forward(*out));
     return err == GB_ERR_ARG ? GB_ERR_UNSUPPORTED : err; // the model is what is wrong
 }
 
@@ -97,5 +101,7 @@ int model_attack(gb_attack **out, const cli *c, gb_device *dev, const gb_graph *
     int err = gb_attack_create(out, dev, model, &base, config);
     if (model_try_own_batch(c, err, model, &base))
         err = gb_attack_create(out, dev, model, &base, config);
+    if (gb_device_rehearses(dev))
+        rehearsal_end(dev, err < 0 ? err : gb_attack_rehearse(*out));
     return err;
 }

@@ -77,6 +77,16 @@ fail:
     return err;
 }
 
+int gb_attack_rehearse(gb_attack *a)
+{
+    int err = 0;
+    GB_TRY(a->method->move(a->steps));
+    GB_TRY(gb_steps_gradient(a->steps));
+    GB_TRY(gb_steps_start(a->steps));
+fail:
+    return err;
+}
+
 uint32_t gb_image_id(const float *pixels, size_t count)
 {
     uint32_t hash = 2166136261u; // FNV-1a over 32-bit words, then mixed

@@ -100,6 +100,9 @@ typedef struct gb_attack_job {
 int gb_attack_run(gb_attack *attack, float *adversarial, gb_attack_result *result,
                   const gb_attack_job *job);
 
+// An iteration from its end to its beginning, on a device that rehearses (engine/session.h).
+int gb_attack_rehearse(gb_attack *attack);
+
 // A hash of the pixels: what keys the noise of an image whatever batch and place it has.
 uint32_t gb_image_id(const float *pixels, size_t count);
 

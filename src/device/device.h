@@ -111,6 +111,13 @@ int gb_kernel_create_gemm(gb_kernel **out, gb_device *dev, gb_buf *a, gb_buf *b,
                           const gb_gemm_call *call);
 
 double gb_device_compile_seconds(const gb_device *dev);
+// Calls building(user, true) before each program is built and building(user, false) after it, where
+// another process could help: where the driver compiles kernels one after the other and keeps them
+// for all processes (PoCL). Elsewhere it does nothing.
+void gb_device_watch(gb_device *dev, void (*building)(void *user, bool on), void *user);
+// Sessions made from now on only rehearse (engine/session.h).
+void gb_device_rehearse(gb_device *dev);
+bool gb_device_rehearses(const gb_device *dev);
 // A hash of all kernel sources, $GIBBON_KERNELS' included.
 int gb_kernels_hash(uint64_t *out);
 // Where compiled programs and measurements are kept: $XDG_CACHE_HOME/gibbon, else

@@ -27,6 +27,10 @@ struct gb_device {
     size_t allocated, peak;
     double compile_seconds;
     bool binary_cache; // keep binaries on disk
+    bool compiles_late; // the driver compiles at a kernel's first launch, and keeps the result
+    bool rehearses;
+    void (*building)(void *user, bool on);
+    void *building_user;
     bool profile;
     unsigned profile_round; // counts gb_device_profile(dev, true): older sums are void
     gb_timing *timing;

@@ -59,11 +59,13 @@ static int read_gemm(gb_device_info *info)
     return 0;
 }
 
+static const char pocl[] = "Portable Computing Language";
+
 // PoCL and NVIDIA keep compiled kernels themselves (asking PoCL for a binary even compiles a second
 // one); oclgrind has nothing worth keeping. $GIBBON_CACHE=on|off overrules.
 static bool wants_binary_cache(const gb_device_info *info)
 {
-    static const char *const own[] = {"Portable Computing Language", "NVIDIA CUDA", "Oclgrind"};
+    static const char *const own[] = {pocl, "NVIDIA CUDA", "Oclgrind"};
     const char *text = getenv("GIBBON_CACHE");
     if (text && *text)
         return strcmp(text, "off") != 0;
@@ -114,6 +116,7 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     GB_TRY(apply_kernel_form(&dev->info));
     GB_TRY(read_gemm(&dev->info));
     dev->binary_cache = wants_binary_cache(&dev->info);
+    dev->compiles_late = !strcmp(dev->info.platform_name, pocl);
 
     cl_int code;
     const cl_context_properties properties[] = {
@@ -180,6 +183,22 @@ const gb_device_info *gb_device_get_info(const gb_device *dev)
 const gb_log *gb_device_get_log(const gb_device *dev)
 {
     return &dev->log;
+}
+
+void gb_device_watch(gb_device *dev, void (*building)(void *user, bool on), void *user)
+{
+    dev->building = dev->compiles_late ? building : NULL;
+    dev->building_user = user;
+}
+
+void gb_device_rehearse(gb_device *dev)
+{
+    dev->rehearses = true;
+}
+
+bool gb_device_rehearses(const gb_device *dev)
+{
+    return dev->rehearses;
 }
 
 double gb_device_compile_seconds(const gb_device *dev)

@@ -37,7 +37,11 @@ static void build_log(char *out, size_t size, cl_program program, cl_device_id i
 static int build(cl_program program, gb_device *dev, const char *name, const char *options)
 {
     char log[700];
+    if (dev->building)
+        dev->building(dev->building_user, true);
     cl_int code = clBuildProgram(program, 1, &dev->id, options, NULL, NULL);
+    if (dev->building)
+        dev->building(dev->building_user, false);
     if (code == CL_SUCCESS)
         return 0;
     build_log(log, sizeof log, program, dev->id);

@@ -56,6 +56,10 @@ int gb_record_forward(gb_session *s, bool grad);
 // From the loss, or from the output `seed` whose gradient the caller uploads.
 int gb_record_backward(gb_session *s, const char *seed);
 int gb_record_commit(gb_session *s);
+// A launch's kernel, its arguments set; nothing for an exchange.
+int gb_make_kernel(gb_session *s, gb_launch *launch);
+// Makes and runs the first `count` launches, the last one first.
+int gb_rehearse(gb_session *s, size_t count);
 // Runs a launch, or makes the exchange that stands in its place; waits for that.
 int gb_run_launch(gb_session *s, const gb_launch *launch);
 

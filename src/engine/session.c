@@ -18,7 +18,7 @@ static double now(void)
 
 // --- kernels ---
 
-static int make_kernel(gb_session *s, gb_launch *l)
+int gb_make_kernel(gb_session *s, gb_launch *l)
 {
     int err = 0;
     if (l->gather)
@@ -47,7 +47,7 @@ static int make_kernels(gb_session *s)
     gb_emit *e = &s->emit;
     int err = 0;
     for (size_t i = 0; i < e->n_launch; i++)
-        GB_TRY(make_kernel(s, e->launch[i]));
+        GB_TRY(gb_make_kernel(s, e->launch[i]));
 fail:
     return err;
 }
@@ -194,7 +194,8 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     GB_TRY(s->emit.status);
     GB_TRY(gb_plan_create(&s->plan, &s->emit, options->keep_all));
     s->stats.plan_seconds = now() - start;
-    GB_TRY(make_kernels(s));
+    if (!gb_device_rehearses(dev))
+        GB_TRY(make_kernels(s));
     GB_TRY(make_ports(s));
     if (s->loss.weights) {
         const float one = 1;
@@ -249,6 +250,8 @@ static int run(gb_session *s, bool backward)
 {
     size_t count = backward ? s->n_backward : s->n_forward;
     int err = 0;
+    if (gb_device_rehearses(s->dev))
+        return gb_rehearse(s, count);
     for (int64_t c = 0; c < s->chunks; c++) {
         GB_TRY(move(s, c, true, backward));
         for (size_t i = c ? s->n_once : 0; i < count; i++)

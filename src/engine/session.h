@@ -52,6 +52,9 @@ typedef struct gb_session gb_session;
 
 // GB_ERR_DEVICE_MEM: the batch does not fit. GB_ERR_UNSUPPORTED: lists every unsupported operator,
 // or names the operator without a gradient.
+// On a device that rehearses (gb_device_rehearse) a run computes nothing: it compiles kernels, from
+// the last to the first, for the sake of another process that makes the same session, begins at the
+// other end, and finds these in the driver's cache.
 int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
                       const gb_session_options *options);
 void gb_session_free(gb_session *s);

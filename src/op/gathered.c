@@ -1,4 +1,5 @@
 // Records the gathered GEMM: chooses a form and a tile, packs the weights.
+#include "base/parallel.h"
 #include "op/choice.h"
 #include "op/unary.h"
 
@@ -135,28 +136,52 @@ int gb_gathered_columns(const gb_device_info *info, int64_t n)
     return info->type == GB_DEVICE_GPU ? GPU_COLUMNS : choose_cpu(info, n).nr;
 }
 
-void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
+typedef struct packing {
+    gb_pack *p;
+    const gb_gathered *g;
+    int64_t merged;
+    int nr;
+} packing;
+
+// Some of the output channels of all groups. A few of them and of the input channels at a time:
+// what is written for one column, and read where these are far apart, is near for its neighbours.
+static void pack_columns(void *user, size_t first, size_t end)
 {
-    const int64_t k = g->k * merged, blocks = gb_ceil_div(g->n * merged, nr);
+    enum { COLUMNS = 64, SLICE = 8 };
+    const packing *q = user;
+    const gb_gathered *g = q->g;
     const gb_gathered_weights *w = &g->w;
-    for (int64_t i = 0; i < g->groups; i++) {
-        const int64_t in_group = i % merged;
-        for (int64_t c = 0; c < g->n; c++) {
+    const int64_t nr = q->nr, k = g->k * q->merged, blocks = gb_ceil_div(g->n * q->merged, nr);
+    int64_t from[COLUMNS], to[COLUMNS]; // of a column's first tap and input channel
+    for (int64_t c0 = (int64_t)first, n; c0 < (int64_t)end; c0 += n) {
+        n = (int64_t)end - c0 < COLUMNS ? (int64_t)end - c0 : COLUMNS;
+        for (int64_t j = 0; j < n; j++) {
+            const int64_t i = (c0 + j) / g->n, c = (c0 + j) % g->n, in_group = i % q->merged;
             const int64_t column = in_group * g->n + c;
-            const int64_t block = (i / merged) * blocks + column / nr;
-            for (int64_t t = 0; t < g->taps; t++) {
-                const int64_t from = i * w->sg + c * w->sn + w->tap[t];
-                const int64_t to = ((block * g->taps + t) * k + in_group * g->k) * nr + column % nr;
-                for (int64_t kk = 0; kk < g->k; kk++) {
-                    const int64_t element = from + kk * w->sk;
-                    if (!w->index)
-                        gb_pack_put(p, (size_t)(to + kk * nr), element);
-                    else if (w->index[element] >= 0)
-                        gb_pack_put(p, (size_t)(to + kk * nr), w->index[element]);
-                }
-            }
+            const int64_t block = i / q->merged * blocks + column / nr;
+            from[j] = i * w->sg + c * w->sn;
+            to[j] = (block * g->taps * k + in_group * g->k) * nr + column % nr;
+        }
+        for (int64_t k0 = 0; k0 < g->k; k0 += SLICE) {
+            const int64_t k1 = k0 + SLICE < g->k ? k0 + SLICE : g->k;
+            for (int64_t j = 0; j < n; j++)
+                for (int64_t t = 0; t < g->taps; t++)
+                    for (int64_t kk = k0; kk < k1; kk++) {
+                        int64_t element = from[j] + w->tap[t] + kk * w->sk;
+                        if (w->index)
+                            element = w->index[element];
+                        if (element >= 0)
+                            gb_pack_put(q->p, (size_t)(to[j] + (t * k + kk) * nr), element);
+                    }
         }
     }
+}
+
+void gb_gathered_pack(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)
+{
+    const int64_t column = g->taps * g->k, grain = gb_ceil_div(1 << 16, column > 0 ? column : 1);
+    packing q = {p, g, merged, nr};
+    gb_parallel((size_t)(g->groups * g->n), (size_t)grain, pack_columns, &q);
 }
 
 void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int nr)

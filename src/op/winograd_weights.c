@@ -1,4 +1,5 @@
 // Transforms the weights of Winograd convolutions: constants on the host, others on the device.
+#include "base/parallel.h"
 #include "op/winograd.h"
 
 #include <stdlib.h>
@@ -56,21 +57,36 @@ static void transform_kernels(float *to, int64_t stride, const gb_gathered_weigh
     }
 }
 
+typedef struct packing {
+    float *packed;
+    const gb_gathered *g;
+    const double (*m)[TAPS];
+    int edge, nr;
+    int64_t chunk;
+} packing;
+
+// Some of the input channels, counted from 0 for each block of output channels.
+static void pack_channels(void *user, size_t first, size_t end)
+{
+    const packing *p = user;
+    const gb_gathered *g = p->g;
+    const int64_t points = p->edge * p->edge, nr = p->nr, blocks = (g->n + nr - 1) / nr;
+    for (int64_t i = (int64_t)first; i < (int64_t)end; i++) {
+        int64_t k = i % g->k, b = i / g->k, c0 = b * nr, k0 = k / p->chunk * p->chunk;
+        int64_t kn = p->chunk < g->k - k0 ? p->chunk : g->k - k0;
+        float *block = p->packed + nr * points * (k0 * blocks + b * kn);
+        transform_kernels(block + (k - k0) * nr, kn * nr, &g->w, c0, k,
+                          nr < g->n - c0 ? nr : g->n - c0, p->m, p->edge);
+    }
+}
+
 static gb_store *pack_constant(gb_emit *e, const gb_gathered *g, const double m[MAX_EDGE][TAPS],
                                int edge, int nr, int64_t chunk, size_t bytes)
 {
-    const int64_t points = edge * edge, blocks = (g->n + nr - 1) / nr;
-    float *packed = gb_alloc_aligned(bytes);
-    for (int64_t k0 = 0; packed && k0 < g->k; k0 += chunk) {
-        int64_t kn = chunk < g->k - k0 ? chunk : g->k - k0;
-        for (int64_t b = 0; b < blocks; b++) {
-            int64_t c0 = b * nr, columns = nr < g->n - c0 ? nr : g->n - c0;
-            float *block = packed + nr * points * (k0 * blocks + b * kn);
-            for (int64_t k = 0; k < kn; k++)
-                transform_kernels(block + k * nr, kn * nr, &g->w, c0, k0 + k, columns, m, edge);
-        }
-    }
-    return gb_emit_const_take(e, packed, bytes, g->what);
+    packing p = {gb_alloc_aligned(bytes), g, m, edge, nr, chunk};
+    if (p.packed)
+        gb_parallel((size_t)((g->n + nr - 1) / nr * g->k), 64, pack_channels, &p);
+    return gb_emit_const_take(e, p.packed, bytes, g->what);
 }
 
 // The same by a kernel, of weights that lie as ONNX has them.
