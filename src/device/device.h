@@ -110,6 +110,9 @@ typedef struct gb_gemm_call {
 int gb_kernel_create_gemm(gb_kernel **out, gb_device *dev, gb_buf *a, gb_buf *b, gb_buf *c,
                           const gb_gemm_call *call);
 
+// Tells that a kernel of that program will be created. Where that is known to pay, another thread
+// builds it meanwhile: PoCL reads the source even of what it has cached, in 20 ms a program.
+void gb_program_ahead(gb_device *dev, const char *program, const char *options);
 double gb_device_compile_seconds(const gb_device *dev);
 // Calls building(user, true) before each program is built and building(user, false) after it, where
 // another process could help: where the driver compiles kernels one after the other and keeps them

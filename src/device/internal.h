@@ -5,12 +5,17 @@
 #include "device/device.h"
 
 #include <CL/cl.h>
+#include <pthread.h>
 
 typedef struct gb_program {
     struct gb_program *next;
     char *name, *options; // what it was asked for by
     cl_program program;
+    double seconds; // what building it took
+    bool told;      // the log has that
 } gb_program;
+
+typedef struct gb_ahead gb_ahead; // ahead.c
 
 typedef struct gb_timing { // a profiled launch whose time has not been read yet
     gb_kernel *kernel;
@@ -24,6 +29,8 @@ struct gb_device {
     cl_context context;
     cl_command_queue queue;
     gb_program *programs;
+    pthread_mutex_t program_lock; // held while a program is looked up or built
+    gb_ahead *ahead;              // NULL: nothing has been built ahead
     size_t allocated, peak;
     double compile_seconds;
     bool binary_cache; // keep binaries on disk
@@ -78,14 +85,19 @@ int gb_cl_fail(cl_int code, const char *format, ...) __attribute__((format(print
 int gb_gemm_enqueue(gb_kernel *kernel, cl_event *event);
 void gb_gemm_free(gb_gemm *gemm);
 
-// program.c
-int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options);
+// program.c: may be called from several threads. log: NULL from those that the library's caller does
+// not know of.
+int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options,
+                   const gb_log *log);
 void gb_programs_free(gb_device *dev);
+
+// ahead.c: ends what gb_program_ahead began.
+void gb_ahead_free(gb_ahead *ahead);
 
 // source.c: malloc'ed text of common.cl and NAME.cl together. The name is gb_program_group's: what
 // program NAME is built as part of, itself if alone.
 const char *gb_program_group(const char *name, const char *options);
-int gb_program_source(char **out, gb_device *dev, const char *name);
+int gb_program_source(char **out, const char *name, const gb_log *log);
 
 typedef struct gb_embedded { // the table made by tools/embed; ends with a NULL name
     const char *name, *text;

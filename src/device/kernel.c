@@ -14,7 +14,7 @@ int gb_kernel_create(gb_kernel **out, gb_device *dev, const char *program, const
     gb_kernel *k = NULL;
     int err = 0;
     cl_int code;
-    GB_TRY(gb_program_get(&built, dev, program, options));
+    GB_TRY(gb_program_get(&built, dev, program, options, &dev->log));
     k = calloc(1, sizeof *k);
     if (!k || asprintf(&k->name, "%s.%s", program, kernel) < 0) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory");

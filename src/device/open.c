@@ -104,6 +104,7 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     dev->id = found[index].id;
     if (log)
         dev->log = *log;
+    pthread_mutex_init(&dev->program_lock, NULL);
 
     int major = 0, minor = 0;
     if (sscanf(dev->info.version, "OpenCL C %d.%d", &major, &minor) == 2 &&
@@ -147,6 +148,7 @@ void gb_device_close(gb_device *dev)
         clReleaseCommandQueue(dev->queue);
     }
     free(dev->timing);
+    gb_ahead_free(dev->ahead);
     gb_programs_free(dev);
     if (dev->context)
         clReleaseContext(dev->context);

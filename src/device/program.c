@@ -34,7 +34,8 @@ static void build_log(char *out, size_t size, cl_program program, cl_device_id i
     free(text);
 }
 
-static int build(cl_program program, gb_device *dev, const char *name, const char *options)
+static int build(cl_program program, gb_device *dev, const char *name, const char *options,
+                 const gb_log *log_to)
 {
     char log[700];
     if (dev->building)
@@ -45,7 +46,7 @@ static int build(cl_program program, gb_device *dev, const char *name, const cha
     if (code == CL_SUCCESS)
         return 0;
     build_log(log, sizeof log, program, dev->id);
-    gb_log_line(&dev->log, GB_LOG_DEBUG, "options of %s.cl: %s", name, options);
+    gb_log_line(log_to, GB_LOG_DEBUG, "options of %s.cl: %s", name, options);
     return gb_cl_fail(code, "%s: clBuildProgram of %s.cl: %s", dev->info.name, name, log);
 }
 
@@ -83,23 +84,22 @@ static void to_cache(cl_program program, const char *key)
     free(bytes);
 }
 
-int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options)
+// The program, built unless it has been; holds dev->building_one.
+static int get(gb_program **out, gb_device *dev, const char *name, const char *options,
+               const gb_log *log)
 {
     char *source = NULL, *all = NULL, *key = NULL;
     gb_program *p = NULL;
     double start = now();
     int err = 0;
     cl_int code;
-    if (!options)
-        options = "";
-    name = gb_program_group(name, options);
     for (p = dev->programs; p; p = p->next) {
         if (!strcmp(p->name, name) && !strcmp(p->options, options)) {
-            *out = p->program;
+            *out = p;
             return 0;
         }
     }
-    GB_TRY(gb_program_source(&source, dev, name));
+    GB_TRY(gb_program_source(&source, name, log));
     p = calloc(1, sizeof *p);
     if (!p || !(p->name = strdup(name)) || !(p->options = strdup(options)) ||
         asprintf(&all, "-cl-std=CL1.2 -D %s -D VW=%d %s",
@@ -124,16 +124,15 @@ int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char
             err = gb_cl_fail(code, "%s: clCreateProgramWithSource of %s.cl", dev->info.name, name);
             goto fail;
         }
-        GB_TRY(build(p->program, dev, name, all));
+        GB_TRY(build(p->program, dev, name, all, log));
         if (key)
             to_cache(p->program, key);
     }
-    gb_log_line(&dev->log, GB_LOG_DEBUG, "compiled %s.cl %s in %.3f s", name, options,
-                now() - start);
-    dev->compile_seconds += now() - start;
+    p->seconds = now() - start;
+    dev->compile_seconds += p->seconds;
     p->next = dev->programs;
     dev->programs = p;
-    *out = p->program;
+    *out = p;
     p = NULL;
 fail:
     if (p) {
@@ -146,6 +145,25 @@ fail:
     free(source);
     free(all);
     free(key);
+    return err;
+}
+
+int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options,
+                   const gb_log *log)
+{
+    gb_program *p = NULL;
+    if (!options)
+        options = "";
+    name = gb_program_group(name, options);
+    pthread_mutex_lock(&dev->program_lock);
+    int err = get(&p, dev, name, options, log);
+    if (!err && log && !p->told) {
+        gb_log_line(log, GB_LOG_DEBUG, "compiled %s.cl %s in %.3f s", name, options, p->seconds);
+        p->told = true;
+    }
+    pthread_mutex_unlock(&dev->program_lock);
+    if (!err)
+        *out = p->program;
     return err;
 }
 

@@ -51,7 +51,7 @@ const char *gb_program_group(const char *name, const char *options)
 }
 
 // Line directives make compiler messages point into the files.
-static int append(FILE *to, gb_device *dev, const char *name)
+static int append(FILE *to, const char *name, const gb_log *log)
 {
     const char *text;
     char *own = NULL;
@@ -59,13 +59,13 @@ static int append(FILE *to, gb_device *dev, const char *name)
     if (err < 0)
         return err;
     if (own)
-        gb_log_line(&dev->log, GB_LOG_INFO, "kernels %s.cl read from $GIBBON_KERNELS", name);
+        gb_log_line(log, GB_LOG_INFO, "kernels %s.cl read from $GIBBON_KERNELS", name);
     fprintf(to, "#line 1 \"%s.cl\"\n%s\n", name, text);
     free(own);
     return 0;
 }
 
-int gb_program_source(char **out, gb_device *dev, const char *name)
+int gb_program_source(char **out, const char *name, const gb_log *log)
 {
     size_t size;
     char *text = NULL;
@@ -73,12 +73,12 @@ int gb_program_source(char **out, gb_device *dev, const char *name)
     int err = 0;
     if (!to)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the source of %s", name);
-    GB_TRY(append(to, dev, "common"));
-    GB_TRY(append(to, dev, "functions"));
+    GB_TRY(append(to, "common", log));
+    GB_TRY(append(to, "functions", log));
     for (size_t i = 0; i < GB_COUNT(small_programs) && name == small; i++)
-        GB_TRY(append(to, dev, small_programs[i]));
+        GB_TRY(append(to, small_programs[i], log));
     if (name != small)
-        GB_TRY(append(to, dev, name));
+        GB_TRY(append(to, name, log));
 fail:
     if (fclose(to) && err >= 0)
         err = gb_fail(GB_ERR_NOMEM, "out of memory for the source of %s", name);

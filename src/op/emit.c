@@ -50,6 +50,7 @@ void gb_emit_size(gb_emit *e, size_t gx, size_t gy, size_t gz)
         return;
     memcpy(l->global, (size_t[3]){gx, gy, gz}, sizeof l->global);
     memcpy(l->local, (size_t[3]){one, one, one}, sizeof l->local);
+    gb_program_ahead(e->dev, l->program, l->options);
 }
 
 void gb_emit_local(gb_emit *e, size_t lx, size_t ly, size_t lz)

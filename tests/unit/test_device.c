@@ -430,6 +430,24 @@ static void test_binary_cache(void **state)
     rmdir(folder);
 }
 
+// A program that another thread builds is the one that its kernels get; one that does not build
+// fails where it is needed, and one that nobody waits for does not keep a device from closing.
+static void test_programs_ahead(void **state)
+{
+    (void)state;
+    test_device();
+    gb_device *dev = open_again();
+    gb_kernel *k = NULL;
+    gb_program_ahead(dev, "broken", "");
+    gb_program_ahead(dev, "unit", "-DOFFSET=5.0f");
+    gb_program_ahead(dev, "unit", "-DOFFSET=5.0f");
+    assert_true(scale_two(dev) == 9);
+    assert_err(GB_ERR_DEVICE, gb_kernel_create(&k, dev, "broken", "x", NULL));
+    assert_non_null(strstr(gb_last_error(), "clBuildProgram of broken.cl"));
+    gb_program_ahead(dev, "unit", "-DOFFSET=2");
+    gb_device_close(dev);
+}
+
 static gb_kernel *with_two_buffers(gb_device *dev, const char *name, gb_buf *a, gb_buf *b)
 {
     gb_kernel *k;
@@ -591,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_absurd_size),
         cmocka_unit_test(test_kernel_form),
         cmocka_unit_test(test_binary_cache),
+        cmocka_unit_test(test_programs_ahead),
         cmocka_unit_test(test_philox),
         cmocka_unit_test(test_activation),
         cmocka_unit_test(test_vector_sum_and_contraction),
