@@ -85,8 +85,7 @@ int gb_cl_fail(cl_int code, const char *format, ...) __attribute__((format(print
 int gb_gemm_enqueue(gb_kernel *kernel, cl_event *event);
 void gb_gemm_free(gb_gemm *gemm);
 
-// program.c: may be called from several threads. log: NULL from those that the library's caller does
-// not know of.
+// program.c, for any thread. log: NULL from those that the library's caller does not know of.
 int gb_program_get(cl_program *out, gb_device *dev, const char *name, const char *options,
                    const gb_log *log);
 void gb_programs_free(gb_device *dev);
