@@ -328,15 +328,16 @@ static void record(gb_emit *e, const gb_gathered *g, const form *f)
             2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);
 }
 
-// By CLBlast where it is a plain product; false where it is none. Each image is a matrix of its own:
-// which of its kernels CLBlast takes depends on the size, and a result must not depend on the batch.
-// The epilogue is that of our kernel, of a sum without taps.
+// By CLBlast where it is a plain product; false where it is none. Each image is a matrix of its
+// own: which of its kernels CLBlast takes depends on the size, and a result must not depend on the
+// batch. The epilogue is that of our kernel, of a sum without taps.
 static bool record_by_clblast(gb_emit *e, const gb_gathered *g, const gb_choice_key *key)
 {
     const int64_t count = g->images * g->points, batch = e->graph->batch;
     if (g->groups > 1 || g->k == 0 || (g->add && g->mask_first) || !is_plain(g) ||
         e->info->precision || batch < 1 || count % batch ||
-        g->x.offset + count * g->x.pitch > INT32_MAX || g->y.offset + count * g->y.pitch > INT32_MAX)
+        g->x.offset + count * g->x.pitch > INT32_MAX ||
+        g->y.offset + count * g->y.pitch > INT32_MAX)
         return false;
     int32_t *offset = gb_arena_array(&e->arena, (size_t)(3 * batch), sizeof *offset);
     const int64_t rows = count / batch;
