@@ -1,6 +1,6 @@
 // The table of cases on the device: one test a case, in every form that the case has.
-// Usage: test_ops [PATTERN [SKIP-PATTERN...]], of a case's text ("Conv*"). $GIBBON_TEST_SMALL keeps to
-// the plain form and that with parameters, for simulated devices.
+// Usage: test_ops [PATTERN [SKIP-PATTERN...]], of a case's text ("Conv*"). $GIBBON_TEST_SMALL keeps
+// to the plain form and that with parameters, for simulated devices.
 #include "support/device.h"
 
 #include "engine/selftest.h"
