@@ -53,7 +53,7 @@ fail:
     return gb_fail(GB_ERR_NOMEM, "out of memory");
 }
 
-int gb_gemm_enqueue(gb_kernel *k, cl_event *event)
+int gb_gemm_enqueue(gb_kernel *k)
 {
     const gb_gemm *g = k->gemm;
     const gb_gemm_call *c = &g->call;
@@ -63,7 +63,8 @@ int gb_gemm_enqueue(gb_kernel *k, cl_event *event)
         CLBlastLayoutRowMajor, c->trans_a ? CLBlastTransposeYes : CLBlastTransposeNo,
         c->trans_b ? CLBlastTransposeYes : CLBlastTransposeNo, (size_t)c->m, (size_t)c->n,
         (size_t)c->k, g->alpha, g->a, g->offset, (size_t)c->lda, g->b, g->offset + n,
-        (size_t)c->ldb, g->beta, g->c, g->offset + 2 * n, (size_t)c->ldc, n, &queue, event);
+        (size_t)c->ldb, g->beta, g->c, g->offset + 2 * n, (size_t)c->ldc, n, &queue, NULL);
     return code == CLBlastSuccess ? 0 : gb_fail(GB_ERR_DEVICE, "%s: CLBlast's GEMM failed with %d; "
-                                                "unset GIBBON_GEMM", k->dev->info.name, (int)code);
+                                                "unset GIBBON_GEMM or set GIBBON_TUNE=off",
+                                                k->dev->info.name, (int)code);
 }

@@ -24,7 +24,7 @@ typedef struct gb_device_info {
     bool fp16, fp64, subgroups;
     bool form_asked; // type and vector_width are not the device's but $GIBBON_KERNEL_FORM's
     gb_precision precision; // of the products that tensor cores take; float32 unless asked for
-    bool clblast; // the user wants CLBlast where a layer is a plain product
+    bool clblast; // the user wants CLBlast for products of two activations
     unsigned vendor_id;
     int compute_units, clock_mhz;
     int vector_width; // native, in floats; what CPU kernels use: 4, 8 or 16 (GPUs: 1)
@@ -48,7 +48,8 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
 // $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G); lowers info.memory
 // $GIBBON_KERNEL_FORM   gpu, cpu4, cpu8 or cpu16: the form of kernels to run, whatever the device
 //                       (info.type and info.vector_width)
-// $GIBBON_GEMM          clblast: products of two activations by CLBlast (info.clblast)
+// $GIBBON_GEMM          clblast: products of two activations by CLBlast (info.clblast), where the
+//                       tuner chose no way
 // $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; on by
 //                       default, but for drivers that do so themselves
 int gb_device_open(gb_device **out, const char *spec, const gb_log *log);

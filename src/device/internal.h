@@ -82,7 +82,7 @@ const char *gb_cl_name(cl_int code); // "CL_OUT_OF_RESOURCES"
 int gb_cl_fail(cl_int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // blas.c
-int gb_gemm_enqueue(gb_kernel *kernel, cl_event *event);
+int gb_gemm_enqueue(gb_kernel *kernel);
 void gb_gemm_free(gb_gemm *gemm);
 
 // program.c, for any thread. log: NULL from those that the library's caller does not know of.

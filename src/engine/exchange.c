@@ -6,10 +6,11 @@
 static int gather(gb_session *s, const gb_launch *l)
 {
     const gb_store *mine = l->arg[0].store, *all = l->arg[1].store;
-    char *room = malloc(mine->bytes + all->bytes), *joined = room + mine->bytes;
+    char *room = malloc(mine->bytes + all->bytes);
     int err = 0;
     if (!room)
         return gb_fail(GB_ERR_NOMEM, "out of memory for what %d ranks compute", s->emit.ranks);
+    char *joined = room + mine->bytes;
     GB_TRY(gb_buf_read(mine->buf, 0, room, mine->bytes));
     gb_ranks_all(s->ranks, joined, room, (int)mine->bytes);
     GB_TRY(gb_buf_write(all->buf, 0, joined, all->bytes));

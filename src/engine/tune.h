@@ -77,7 +77,11 @@ typedef struct gb_tune_options {
 int gb_tune(gb_tune_result *out, const gb_tune_options *options);
 void gb_tune_result_free(gb_tune_result *result);
 
-// --- the part in the child process (engine/tune_trial.c) ---
+// --- the part in the child process (engine/tune_graph.c, engine/tune_trial.c) ---
+
+// A node as a model of its own, with a residual and a ReLU behind it where it has any: another
+// activation costs more, but as much in every way. *out is set even on failure.
+int gb_tune_graph(gb_graph **out, const gb_node *node);
 
 // Measures what `so_far` lacks and prints a line for each step, its fields separated by tabs:
 //     database IDENTITY | layer KEY LAUNCHES | try KEY WAY | wrong KEY WAY WHY |

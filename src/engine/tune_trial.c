@@ -2,6 +2,7 @@
 #include "base/rng.h"
 #include "engine/internal.h"
 #include "engine/tune.h"
+#include "op/product.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ typedef struct layer { // of the model: a key, and a node whose launches have it
 
 typedef struct trial {
     gb_session *s;
-    float *result; // what the layer computes: the output, or the input's gradient
+    float *result; // what the layer computes: the output, or the gradients of the inputs
     char way[64];
     double seconds;
 } trial;
@@ -36,7 +37,6 @@ typedef struct bench {
     const layer *layer;
     gb_graph *graph; // the layer's node alone
     const char *key; // of the layer in that graph
-    size_t count;    // of the result
     trial reference, usual, best;
 } bench;
 
@@ -45,71 +45,6 @@ static void trial_free(trial *t)
     gb_session_free(t->s);
     free(t->result);
     *t = (trial){0};
-}
-
-// --- a graph of one node ---
-
-static gb_value *copy_value(gb_graph *g, const gb_value *v)
-{
-    gb_value *copy = v->data ? gb_graph_constant(g, v->name, v->data) : gb_graph_value(g, v->name);
-    if (!copy)
-        return NULL;
-    copy->type = v->type;
-    copy->shape = v->shape;
-    if (!v->data && gb_graph_add_input(g, copy) < 0)
-        return NULL;
-    return copy;
-}
-
-static gb_value *append(gb_graph *g, const char *type, gb_value *a, gb_value *b)
-{
-    gb_node *node = gb_graph_node(g, type, type, b ? 2 : 1, 1, 0);
-    gb_value *out = node ? gb_graph_value(g, type) : NULL;
-    if (!out)
-        return NULL;
-    node->opset = g->opset;
-    node->in[0] = a;
-    if (b)
-        node->in[1] = b;
-    node->out[0] = out;
-    return out;
-}
-
-// The node with a residual and a ReLU behind it where it has any: another activation costs more,
-// but as much in every way.
-static int lone_graph(gb_graph **out, const gb_node *node)
-{
-    gb_graph *g = gb_graph_create();
-    int n_in = !strcmp(node->type, "MatMul") ? 2 : node->n_in; // a pass adds it a bias
-    if (!g)
-        return GB_ERR_NOMEM;
-    g->opset = node->opset;
-    gb_node *copy = gb_graph_node(g, node->type, node->name, n_in, 1, node->n_attr);
-    gb_value *y = copy ? gb_graph_value(g, "y") : NULL, *residual;
-    if (!y)
-        goto fail;
-    copy->opset = node->opset;
-    for (int i = 0; i < n_in; i++)
-        if (node->in[i] && !(copy->in[i] = copy_value(g, node->in[i])))
-            goto fail;
-    if (node->n_attr)
-        memcpy(copy->attr, node->attr, (size_t)node->n_attr * sizeof *copy->attr);
-    copy->out[0] = y;
-    if (node->residual && (!(residual = copy_value(g, node->residual)) ||
-                           !(y = append(g, "Add", y, residual))))
-        goto fail;
-    if (node->act.on && !(y = append(g, "Relu", y, NULL)))
-        goto fail;
-    if (gb_graph_add_output(g, y) < 0)
-        goto fail;
-    int err = gb_graph_sort(g);
-    if (err == 0)
-        err = gb_graph_prune(g);
-    *out = g;
-    return err;
-fail:
-    gb_graph_free(g);
-    return gb_fail(GB_ERR_NOMEM, "out of memory for a layer");
 }
 
 // --- running ---
@@ -139,6 +74,13 @@ static bool is_tried(const gb_launch *l, const char *key)
     return l->key && !strcmp(l->key, key);
 }
 
+// Not a copy or an epilogue that one way needs and another one does not: its time counts, but it is
+// no layer.
+static bool is_layer(const gb_launch *l)
+{
+    return l->key && l->node && l->flops > 0;
+}
+
 // A session of the layer alone, computed that way (NULL: the usual one), run once.
 static int trial_make(trial *t, const bench *b, const char *way)
 {
@@ -158,16 +100,28 @@ fail:
     return err;
 }
 
-static int trial_run(trial *t, bench *b)
+// The tensors of a result, in turn; NULL behind the last one.
+static const gb_io *result_part(const trial *t, const bench *b, size_t i)
 {
-    const gb_io *io = b->layer->backward ? gb_session_grad(t->s, 0) : gb_session_output(t->s, 0);
+    if (b->layer->backward)
+        return i < gb_session_inputs(t->s) ? gb_session_grad(t->s, i) : NULL;
+    return i == 0 ? gb_session_output(t->s, 0) : NULL;
+}
+
+static int trial_run(trial *t, const bench *b)
+{
+    const gb_io *io;
+    size_t count = 0;
     int err = 0;
-    b->count = (size_t)gb_shape_count(&io->shape);
-    t->result = malloc(b->count * sizeof *t->result + 1);
+    for (size_t i = 0; (io = result_part(t, b, i)); i++)
+        count += (size_t)gb_shape_count(&io->shape);
+    t->result = malloc(count * sizeof *t->result + 1);
     if (!t->result)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a layer's result");
     GB_TRY(gb_session_gradient(t->s));
-    GB_TRY(gb_session_download(t->s, io, t->result));
+    float *to = t->result;
+    for (size_t i = 0; (io = result_part(t, b, i)); i++, to += gb_shape_count(&io->shape))
+        GB_TRY(gb_session_download(t->s, io, to));
 fail:
     return err;
 }
@@ -191,18 +145,28 @@ fail:
     return err;
 }
 
-// The largest difference from the reference, of its largest magnitude; infinite for NaN.
-static double difference(const bench *b, const float *result)
+// The largest difference from the reference, of the largest magnitude in its tensor; infinite for
+// NaN.
+static double difference(const trial *t, const bench *b)
 {
-    double most = 0, largest = 0;
-    for (size_t i = 0; i < b->count; i++) {
-        double expected = b->reference.result[i], d = fabs(result[i] - expected);
-        if (!isfinite(d))
-            return INFINITY;
-        most = d > most ? d : most;
-        largest = fabs(expected) > largest ? fabs(expected) : largest;
+    const float *got = t->result, *expected = b->reference.result;
+    const gb_io *io;
+    double worst = 0;
+    for (size_t p = 0; (io = result_part(t, b, p)); p++) {
+        const size_t count = (size_t)gb_shape_count(&io->shape);
+        double most = 0, largest = 0;
+        for (size_t i = 0; i < count; i++) {
+            double d = fabs((double)got[i] - expected[i]);
+            if (!isfinite(d))
+                return INFINITY;
+            most = fmax(most, d);
+            largest = fmax(largest, fabs(expected[i]));
+        }
+        worst = fmax(worst, largest > 0 ? most / largest : most);
+        got += count;
+        expected += count;
     }
-    return largest > 0 ? most / largest : most;
+    return worst;
 }
 
 // --- one layer ---
@@ -231,8 +195,8 @@ static void try_way(bench *b, const char *way)
     } else if (!strcmp(t.way, way) && strcmp(t.way, b->usual.way)) { // else it does not apply here
         if (trial_run(&t, b) < 0 || trial_time(&t, b, LEAST_ROUNDS, worth_timing) < 0) {
             tell_wrong(b, way, gb_last_error());
-        } else if (difference(b, t.result) > tolerance) {
-            snprintf(why, sizeof why, "differs by %.2g", difference(b, t.result));
+        } else if (difference(&t, b) > tolerance) {
+            snprintf(why, sizeof why, "differs by %.2g", difference(&t, b));
             tell_wrong(b, way, why);
         } else if (!b->best.s || t.seconds < b->best.seconds) {
             trial_free(&b->best);
@@ -251,7 +215,7 @@ static int find_key(bench *b)
     int err = trial_make(&t, b, NULL);
     for (size_t i = 0; err == 0 && i < t.s->emit.n_launch && !b->key; i++) {
         const gb_launch *l = t.s->emit.launch[i];
-        if (l->key && l->backward == b->layer->backward && place++ == b->layer->place)
+        if (is_layer(l) && l->backward == b->layer->backward && place++ == b->layer->place)
             b->key = gb_arena_strdup(&b->graph->arena, l->key);
     }
     trial_free(&t);
@@ -259,20 +223,34 @@ static int find_key(bench *b)
            : b->key ? 0 : gb_fail(GB_ERR_UNSUPPORTED, "the layer cannot be computed alone");
 }
 
+// What could compute the layer; where a way does not apply, another one is taken, and it is seen.
+static size_t list_ways(const char *ways[MOST_WAYS], const bench *b)
+{
+    static const char *const convolution[] = {"winograd 2", "winograd 4", NULL};
+    const gb_device_info *info = gb_device_get_info(b->dev);
+    const bool product = strstr(b->layer->key, "product") != NULL;
+    const char *const *const lists[] = {product ? gb_product_ways(info) : convolution,
+                                        product ? NULL : gb_gathered_ways(info)};
+    size_t count = 0;
+    for (size_t i = 0; i < GB_COUNT(lists); i++)
+        for (const char *const *way = lists[i]; way && *way && count < MOST_WAYS - 1; way++)
+            ways[count++] = *way;
+    ways[count++] = GB_WAY_CLBLAST;
+    return count;
+}
+
 static int tune_layer(bench *b, const gb_tune_result *so_far)
 {
-    const char *ways[MOST_WAYS] = {"winograd 2", "winograd 4"};
-    size_t n_ways = 2;
+    const char *ways[MOST_WAYS];
     int err = 0;
-    for (const char *const *w = gb_gathered_ways(gb_device_get_info(b->dev));
-         *w && n_ways < MOST_WAYS; w++)
-        ways[n_ways++] = *w;
+    const size_t n_ways = list_ways(ways, b);
     if (was_rejected(so_far, b->layer->key, "usual"))
         return 0;
     fprintf(b->lines, "try\t%s\tusual\n", b->layer->key);
-    GB_TRY(lone_graph(&b->graph, b->layer->node));
+    GB_TRY(gb_tune_graph(&b->graph, b->layer->node));
     GB_TRY(find_key(b));
-    // Any way but Winograd's is the GEMM, with the usual tile where the words name none.
+    // Any way but Winograd's and CLBlast's is our GEMM, with the usual tile where the words name
+    // none.
     GB_TRY(trial_make(&b->reference, b, "gemm"));
     GB_TRY(trial_run(&b->reference, b));
     GB_TRY(trial_make(&b->usual, b, NULL));
@@ -312,7 +290,7 @@ static size_t find_layers(layer *list, const gb_session *s)
     for (size_t i = 0; i < s->emit.n_launch; i++) {
         const gb_launch *l = s->emit.launch[i];
         size_t at = 0;
-        if (!l->key || !l->node)
+        if (!is_layer(l))
             continue;
         bool same = before && before->node == l->node && before->backward == l->backward;
         place = same ? place + 1 : 0;

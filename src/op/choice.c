@@ -34,6 +34,19 @@ gb_choice_key gb_choice_window(const gb_emit *e, const gb_window *w, bool backwa
                     w->groups, backward ? in : out, backward ? out : in);
 }
 
+// Without leading dimensions, rows or columns may be the images themselves.
+gb_choice_key gb_choice_product(const gb_emit *e, const gb_shape *batch, const char *lie,
+                                int64_t m, int64_t k, int64_t n)
+{
+    gb_choice_key key = {""};
+    const int64_t images = e->graph->batch, count = gb_shape_count(batch);
+    if (batch->rank > 0 && images > 0 && count % images == 0)
+        snprintf(key.text, sizeof key.text, "%c product %s %lldx%lldx%lld in %lld",
+                 e->backward ? 'B' : 'F', lie, (long long)m, (long long)k, (long long)n,
+                 (long long)(count / images));
+    return key;
+}
+
 const char *gb_choices_find(const gb_choices *choices, const char *key)
 {
     for (size_t i = 0; choices && i < choices->count; i++)
@@ -57,8 +70,8 @@ void gb_emit_note_way(gb_emit *e, const gb_choice_key *key, const char *way_form
     vsnprintf(way, sizeof way, way_format, args);
     va_end(args);
     gb_launch *l = e->launch[e->n_launch - 1];
-    l->key = gb_arena_strdup(&e->arena, key->text);
+    l->key = *key->text ? gb_arena_strdup(&e->arena, key->text) : NULL;
     l->way = gb_arena_strdup(&e->arena, way);
-    if (!l->key || !l->way)
+    if ((*key->text && !l->key) || !l->way)
         gb_emit_fail(e, GB_ERR_NOMEM);
 }

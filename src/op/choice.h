@@ -15,7 +15,8 @@ typedef struct gb_choice_key {
 } gb_choice_key;
 
 // A way: "gemm 14x32" (pixels x channels of a tile), "gemm_gpu 64x64 8x4" (of a work-group, of a
-// work-item in it), "winograd 2", "winograd 4".
+// work-item in it), "product 14x32", "winograd 2", "winograd 4", "clblast".
+#define GB_WAY_CLBLAST "clblast"
 typedef struct gb_choice {
     char *key, *way;
 } gb_choice;
@@ -27,6 +28,8 @@ typedef struct gb_choices {
 
 gb_choice_key gb_choice_gathered(const gb_emit *e, const gb_gathered *g);
 gb_choice_key gb_choice_window(const gb_emit *e, const gb_window *w, bool backward);
+gb_choice_key gb_choice_product(const gb_emit *e, const gb_shape *batch, const char *lie,
+                                int64_t m, int64_t k, int64_t n);
 
 // The way chosen for a key; NULL: none.
 const char *gb_choices_find(const gb_choices *choices, const char *key);

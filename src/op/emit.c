@@ -149,6 +149,24 @@ gb_store *gb_emit_extern(gb_emit *e, gb_buf *buf, size_t bytes, const char *what
     return store;
 }
 
+gb_launch *gb_emit_gemm(gb_emit *e, const gb_gemm_call *call, gb_store *a, gb_store *b,
+                        gb_store *c)
+{
+    gb_launch *l = gb_emit_launch(e, "clblast", "gemm", "%s", "");
+    gb_gemm_call *kept = gb_arena_alloc(&e->arena, sizeof *kept);
+    if (!l || !kept) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return NULL;
+    }
+    *kept = *call;
+    l->gemm = kept;
+    l->flops = 2.0 * (double)call->batches * (double)call->m * (double)call->n * (double)call->k;
+    gb_put_store(e, a);
+    gb_put_store(e, b);
+    gb_put_store(e, c);
+    return l;
+}
+
 gb_store *gb_emit_gather(gb_emit *e, gb_store *mine)
 {
     gb_store *all = e->status ? NULL : gb_emit_temp(e, (size_t)e->ranks * mine->bytes, mine->what);

@@ -116,6 +116,9 @@ gb_launch *gb_emit_launch(gb_emit *e, const char *program, const char *kernel,
 void gb_emit_size(gb_emit *e, size_t gx, size_t gy, size_t gz); // local size: 1x1x1 on a CPU,
                                                                 // the driver's choice on a GPU
 void gb_emit_local(gb_emit *e, size_t lx, size_t ly, size_t lz); // explicit; divides global
+// The product c = a b by CLBlast, instead of a kernel; the offsets in the call are kept.
+gb_launch *gb_emit_gemm(gb_emit *e, const gb_gemm_call *call, gb_store *a, gb_store *b,
+                        gb_store *c);
 // What `mine` holds at this point on every rank, [ranks][its bytes]: an exchange between launches.
 gb_store *gb_emit_gather(gb_emit *e, gb_store *mine);
 void gb_put_store(gb_emit *e, gb_store *store);              // global pointer; NULL store allowed

@@ -291,32 +291,37 @@ static const char *precision_options(const gb_device_info *info)
     return (info->form_asked ? emulated : by_instruction)[info->precision];
 }
 
-void gb_gathered_record(gb_emit *e, const gb_gathered *g)
+// The tile that was chosen, or the heuristics'.
+static form choose(const gb_emit *e, const gb_gathered *g, const char *way)
 {
-    int64_t count = g->images * g->points;
-    if (e->status || count == 0 || g->n == 0)
-        return;
-    int64_t merged = gb_gathered_merge(g->groups, g->k, g->n);
-    int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
-    const gb_choice_key key = gb_choice_gathered(e, g);
-    const bool gpu = e->info->type == GB_DEVICE_GPU;
+    const int64_t merged = gb_gathered_merge(g->groups, g->k, g->n), n = g->n * merged;
     form f;
-    if (!read_way(&f, gb_emit_way(e, &key), e->info))
-        f = gpu ? choose_gpu(e->info, count, n, groups) : choose_cpu(e->info, n);
+    if (read_way(&f, way, e->info))
+        return f;
+    return e->info->type == GB_DEVICE_GPU
+               ? choose_gpu(e->info, g->images * g->points, n, g->groups / merged)
+               : choose_cpu(e->info, n);
+}
+
+static void record(gb_emit *e, const gb_gathered *g, const form *f)
+{
+    int64_t count = g->images * g->points, merged = gb_gathered_merge(g->groups, g->k, g->n);
+    int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
+    const bool gpu = e->info->type == GB_DEVICE_GPU;
     int64_t zeros_count = (k + 1023) / 1024 * 1024;
     gb_store *zeros = gb_emit_const_take(e, calloc((size_t)zeros_count, sizeof(float)),
                                          (size_t)zeros_count * sizeof(float), "zeros");
     size_t table = (size_t)(g->taps * g->points) * sizeof(int32_t);
     gb_store *rows = table ? gb_emit_const(e, g->rows, table, "rows") : zeros;
     gb_store *outs = gb_emit_const(e, g->outs, (size_t)g->points * sizeof(int32_t), "rows");
-    gb_store *weights = pack_weights(e, g, merged, f.nr), *bias = pack_bias(e, g, merged, f.nr);
+    gb_store *weights = pack_weights(e, g, merged, f->nr), *bias = pack_bias(e, g, merged, f->nr);
 
     const char *epilogue = gb_epilogue_options(e, g);
-    gb_launch *l = gpu ? gb_emit_launch(e, f.program, "gemm",
-                                        "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s%s", f.mr, f.nr, f.tm,
-                                        f.tn, is_aligned(g) ? " -DVEC" : "", epilogue,
+    gb_launch *l = gpu ? gb_emit_launch(e, f->program, "gemm",
+                                        "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s%s", f->mr, f->nr,
+                                        f->tm, f->tn, is_aligned(g) ? " -DVEC" : "", epilogue,
                                         precision_options(e->info))
-                       : gb_emit_launch(e, f.program, "gemm", "-DMR=%d -DNR=%d%s%s", f.mr, f.nr,
+                       : gb_emit_launch(e, f->program, "gemm", "-DMR=%d -DNR=%d%s%s", f->mr, f->nr,
                                         is_plain(g) ? " -DPLAIN" : "", epilogue);
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
@@ -337,18 +342,69 @@ void gb_gathered_record(gb_emit *e, const gb_gathered *g)
     gb_put_i32(e, g->y.pitch);
     gb_put_i32(e, g->y_image);
     gb_put_epilogue(e, g);
-    const int64_t tiles = gb_ceil_div(count, f.mr), blocks = gb_ceil_div(n, f.nr);
-    const int64_t strip = gpu ? tiles : tiles_of_strip(&f, tiles, k);
-    const size_t items = gpu ? (size_t)(f.mr * f.nr / (f.tm * f.tn)) : 1;
+    const int64_t tiles = gb_ceil_div(count, f->mr), blocks = gb_ceil_div(n, f->nr);
+    const int64_t strip = gpu ? tiles : tiles_of_strip(f, tiles, k);
+    const size_t items = gpu ? (size_t)(f->mr * f->nr / (f->tm * f->tn)) : 1;
     gb_emit_size(e, (size_t)strip * items, (size_t)(gb_ceil_div(tiles, strip) * blocks),
                  (size_t)groups);
-    if (gpu) {
+    if (gpu)
         gb_emit_local(e, items, 1, 1);
-        gb_emit_note_way(e, &key, "%s %dx%d %dx%d", f.program, f.mr, f.nr, f.tm, f.tn);
-    } else {
-        gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);
-    }
     if (l)
         l->flops =
             2.0 * (double)count * (double)g->taps * (double)g->k * (double)(g->n * g->groups);
+}
+
+// By CLBlast where it is a plain product; false where it is none. Each image is a matrix of its
+// own: which of its kernels CLBlast takes depends on the size, and a result must not depend on the
+// batch. The epilogue is that of our kernel, of a sum without taps.
+static bool record_by_clblast(gb_emit *e, const gb_gathered *g, const gb_choice_key *key)
+{
+    const int64_t count = g->images * g->points, batch = e->graph->batch;
+    if (g->groups > 1 || g->k == 0 || (g->add && g->mask_first) || !is_plain(g) ||
+        e->info->precision || batch < 1 || count % batch ||
+        g->x.offset + count * g->x.pitch > INT32_MAX ||
+        g->y.offset + count * g->y.pitch > INT32_MAX)
+        return false;
+    int32_t *offset = gb_arena_array(&e->arena, (size_t)(3 * batch), sizeof *offset);
+    const int64_t rows = count / batch;
+    if (!offset) {
+        gb_emit_fail(e, GB_ERR_NOMEM);
+        return true;
+    }
+    for (int64_t i = 0; i < batch; i++) {
+        offset[i] = (int32_t)(g->x.offset + i * rows * g->x.pitch);
+        offset[2 * batch + i] = (int32_t)(g->y.offset + i * rows * g->y.pitch);
+    }
+    const gb_gemm_call call = {.m = rows, .n = g->n, .k = g->k, .lda = g->x.pitch, .ldb = g->n,
+                               .ldc = g->y.pitch, .batches = batch, .alpha = 1, .beta = g->add,
+                               .offsets = offset};
+    gb_store *weights = pack_weights(e, g, 1, (int)g->n);
+    gb_emit_gemm(e, &call, g->x.store, weights, g->y.store);
+    gb_emit_note_way(e, key, GB_WAY_CLBLAST);
+    if (g->bias || g->residual || g->act.on || g->mask || g->slopes) {
+        gb_gathered rest = *g;
+        rest.taps = 0;
+        rest.add = true;
+        rest.mask_first = false;
+        const form f = choose(e, &rest, NULL);
+        record(e, &rest, &f);
+        gb_emit_note_way(e, key, GB_WAY_CLBLAST);
+    }
+    return true;
+}
+
+void gb_gathered_record(gb_emit *e, const gb_gathered *g)
+{
+    if (e->status || g->images * g->points == 0 || g->n == 0)
+        return;
+    const gb_choice_key key = gb_choice_gathered(e, g);
+    const char *way = gb_emit_way(e, &key);
+    if (way && !strcmp(way, GB_WAY_CLBLAST) && record_by_clblast(e, g, &key))
+        return;
+    const form f = choose(e, g, way);
+    record(e, g, &f);
+    if (f.tm > 1)
+        gb_emit_note_way(e, &key, "%s %dx%d %dx%d", f.program, f.mr, f.nr, f.tm, f.tn);
+    else
+        gb_emit_note_way(e, &key, "%s %dx%d", f.program, f.mr, f.nr);
 }

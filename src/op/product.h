@@ -17,4 +17,8 @@ typedef struct gb_product {
 int gb_product_forward(gb_emit *e, gb_node *node, const gb_product *p);
 int gb_product_backward(gb_emit *e, gb_node *node, const gb_product *p);
 
+// Our ways to compute one (op/choice.h) that `gibbon tune` compares; the first is the usual one,
+// NULL the last.
+const char *const *gb_product_ways(const gb_device_info *info);
+
 #endif

@@ -1,6 +1,9 @@
 // Records batched products: forward, and dA = dC B', dB = A' dC with the same kernel.
 #include "op/product.h"
 
+#include "op/choice.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,27 +101,55 @@ static bool blas_reads(const matrices *x, int64_t rows, int64_t cols, bool *tran
 }
 
 // Records CLBlast's GEMM; false where it cannot read the operands.
-static bool product_by_clblast(gb_emit *e, const int32_t *table, const matrices *c,
-                               const matrices *a, const matrices *b, gb_gemm_call call)
+static bool product_by_clblast(gb_emit *e, const matrices *c, const matrices *a, const matrices *b,
+                               gb_gemm_call call)
 {
     bool trans_c;
     if (!blas_reads(a, call.m, call.k, &call.trans_a, &call.lda) ||
         !blas_reads(b, call.k, call.n, &call.trans_b, &call.ldb) ||
         !blas_reads(c, call.m, call.n, &trans_c, &call.ldc) || trans_c)
         return false;
-    gb_launch *l = gb_emit_launch(e, "product", "clblast", "%s", "");
-    gb_gemm_call *kept = gb_arena_alloc(&e->arena, sizeof *kept);
-    if (!l || !kept) {
-        gb_emit_fail(e, GB_ERR_NOMEM);
-        return true;
-    }
-    *kept = call;
-    kept->offsets = table;
-    l->gemm = kept;
-    gb_put_store(e, a->store);
-    gb_put_store(e, b->store);
-    gb_put_store(e, c->store);
+    gb_emit_gemm(e, &call, a->store, b->store, c->store);
     return true;
+}
+
+// How a factor lies, as its product is looked up.
+static char lie_of(const matrices *x, int64_t rows, int64_t cols)
+{
+    bool trans;
+    int64_t ld;
+    return !blas_reads(x, rows, cols, &trans, &ld) ? 's' : trans ? 't' : 'n';
+}
+
+// By the vectors that a device has: 32 registers of 16 floats, 16 of 8 or 4, and what is known of
+// graphics processors.
+const char *const *gb_product_ways(const gb_device_info *info)
+{
+    static const char *const of16[] = {"product 8x32", "product 10x32", "product 14x32",
+                                       "product 8x16", "product 14x16", NULL};
+    static const char *const of8[] = {"product 6x16", "product 4x16", "product 12x8",
+                                      "product 6x8", NULL};
+    static const char *const of4[] = {"product 6x8", "product 4x8", "product 6x4", NULL};
+    static const char *const of1[] = {"product 4x4", "product 8x4", "product 8x8", "product 2x4",
+                                      NULL};
+    switch (info->vector_width) {
+    case 16: return of16;
+    case 8: return of8;
+    case 4: return of4;
+    default: return of1;
+    }
+}
+
+// The tile that was chosen for this device, or the usual one: one vector across where that will do.
+static void choose_tile(int *mr, int *nr, const gb_device_info *info, const char *chosen, int64_t n)
+{
+    const char *const *known = gb_product_ways(info), *usual = *known;
+    while (chosen && *known && strcmp(*known, chosen) != 0)
+        known++;
+    const bool found = chosen && *known;
+    sscanf(found ? *known : usual, "product %dx%d", mr, nr);
+    if (!found && info->vector_width > 1 && n <= info->vector_width)
+        *nr = info->vector_width;
 }
 
 // C (+)= scale * A B. The kernel wants contiguous columns in B and C: what is not is swapped (C' =
@@ -141,21 +172,25 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
         }
         return;
     }
-    gb_gemm_call call = {.m = m, .n = n, .k = k, .batches = count, .alpha = scale, .beta = add};
-    const double flops = 2.0 * (double)count * (double)m * (double)n * (double)k;
+    const char lie[] = {lie_of(&a, m, k), lie_of(&b, k, n), 0};
+    const gb_choice_key key = gb_choice_product(e, batch, lie, m, k, n);
+    const char *way = gb_emit_way(e, &key);
     int32_t *table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
-    if (e->info->clblast && k > 0 && product_by_clblast(e, table, &c, &a, &b, call)) {
-        if (!e->status)
-            e->launch[e->n_launch - 1]->flops = flops;
+    gb_gemm_call call = {.m = m, .n = n, .k = k, .batches = count, .alpha = scale, .beta = add,
+                         .offsets = table};
+    if ((way ? !strcmp(way, GB_WAY_CLBLAST) : e->info->clblast) && k > 0 &&
+        product_by_clblast(e, &c, &a, &b, call)) {
+        gb_emit_note_way(e, &key, GB_WAY_CLBLAST);
         return;
     }
+    int mr, nr;
+    choose_tile(&mr, &nr, e->info, way, n);
     if (b.col != 1 && n > 1) {
         b = dense_temp(e, &b, batch, k, n, &shape, &there, &here);
         gb_emit_copy(e, &shape, &here, &there, false);
+        gb_emit_note_way(e, &key, "product %dx%d", mr, nr); // which asks for it
+        table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
     }
-    int vw = e->info->vector_width, nr = vw == 1 ? 4 : n <= vw ? vw : 2 * vw;
-    int mr = vw == 16 ? 8 : vw == 1 ? 4 : 6;
-    table = offsets(e, batch, (const matrices *const[3]){&a, &b, &c});
     gb_launch *l = gb_emit_launch(e, "product", "product", "-DMR=%d -DNR=%d", mr, nr);
     gb_put_store(e, a.store);
     gb_put_i32(e, a.row);
@@ -172,8 +207,9 @@ static void product(gb_emit *e, const gb_shape *batch, matrices c, matrices a, m
     gb_put_f32(e, scale);
     gb_put_i32(e, add);
     gb_emit_size(e, (size_t)((n + nr - 1) / nr), (size_t)((m + mr - 1) / mr), (size_t)count);
+    gb_emit_note_way(e, &key, "product %dx%d", mr, nr);
     if (l)
-        l->flops = flops;
+        l->flops = 2.0 * (double)count * (double)m * (double)n * (double)k;
 }
 
 int gb_product_forward(gb_emit *e, gb_node *node, const gb_product *p)

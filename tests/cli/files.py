@@ -72,6 +72,22 @@ def linear(path, channels=3, size=8, classes=4, batch="N", weights=None, meta=No
                  [value(last, [batch, classes])], [tensor("w", [classes, count], weights)], meta=meta)
 
 
+def attention(path, batch="N"):
+    """A classifier of pictures of 3x8x8: a layer of self-attention over 12 tokens of 16 numbers."""
+    def weight(name, dims):
+        count = dims[0] * dims[1]
+        return tensor(name, dims, [((i * 2654435761 >> 7) % 2001 - 1000) / 4000
+                                   for i in range(count)])
+    nodes = [node("Reshape", ["x", "shape"], ["t"]), node("MatMul", ["t", "wq"], ["q"]),
+             node("MatMul", ["t", "wk"], ["k"]), node("MatMul", ["t", "wv"], ["v"]),
+             node("Transpose", ["k"], ["kt"], perm=[0, 2, 1]), node("MatMul", ["q", "kt"], ["s"]),
+             node("Softmax", ["s"], ["p"], axis=-1), node("MatMul", ["p", "v"], ["o"]),
+             node("Flatten", ["o"], ["f"]), node("MatMul", ["f", "w"], ["y"])]
+    return model(path, nodes, [value("x", [batch, 3, 8, 8])], [value("y", [batch, 4])],
+                 [tensor("shape", [3], [0, 12, 16], INT64), weight("w", [192, 4]),
+                  *(weight(name, [16, 16]) for name in ("wq", "wk", "wv"))])
+
+
 def png(path, width, height, channels=3, value=lambda x, y, c: (x * 29 + y * 17 + c * 71) % 256):
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

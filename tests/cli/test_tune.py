@@ -25,8 +25,8 @@ def cache(name, like=None):
     return {**FORM, "XDG_CACHE_HOME": str(path), "POCL_CACHE_DIR": str(harness.TEMP / "pocl")}
 
 
-def algorithms(env):
-    report = gibbon("bench", FASHION, "--rounds", 1, "--layers", "--json", env=env).json()
+def algorithms(env, model=FASHION):
+    report = gibbon("bench", model, "--rounds", 1, "--layers", "--json", env=env).json()
     return [layer["algorithm"] for layer in report["layers"]]
 
 
@@ -84,6 +84,35 @@ def test_sessions_use_it():
                "--eps", "16/255", "-o", out, env=env)
         written.append([path.read_bytes() for path in sorted(out.iterdir())])
     assert written[0] and all(one == written[0] for one in written)
+
+
+def test_attention():
+    """Products of two activations are layers, too, and CLBlast is right where it is chosen."""
+    env = cache("attention")
+    folder = harness.folder("attention-model")
+    model = files.attention(folder / "attention.onnx")
+    report = gibbon("tune", model, "--json", env=env).json()
+    assert report["summary"]["tuned"] == len(report["layers"]) and not report["rejected"], report
+    products = {row["key"] for row in report["layers"] if "product" in row["key"]}
+    # As they lie: q k' and p v; of these dq, dk, dp and dv, where d(q k') k is as dp is.
+    assert products == {"F product nt 12x16x12 in 1", "F product nn 12x12x16 in 1",
+                        "B product nn 12x12x16 in 1", "B product tn 12x12x16 in 1",
+                        "B product nt 12x16x12 in 1"}, products
+
+    stored = json.load(open(report["database"]))
+    for row in stored["layers"]:
+        row["way"] = "clblast"
+    with open(report["database"], "w") as file:
+        json.dump(stored, file)
+    assert algorithms(env, model).count("clblast") >= len(report["layers"])
+    assert "clblast" not in algorithms({**env, "GIBBON_TUNE": "off"}, model)
+    answers = []
+    for tuned in ("on", "off"):
+        done = gibbon("classify", model, harness.BAG, "--preprocess", "unit", "--json",
+                      env={**env, "GIBBON_TUNE": tuned}).json()
+        answers.append([(c["class"], c["probability"]) for c in done["images"][0]["classes"]])
+    for got, expected in zip(*answers):
+        assert got[0] == expected[0] and abs(got[1] - expected[1]) < 1e-5, answers
 
 
 def test_damaged_database():

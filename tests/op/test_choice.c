@@ -5,6 +5,7 @@
 #include "engine/internal.h"
 #include "engine/selftest.h"
 #include "op/choice.h"
+#include "op/product.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static void run_on(gb_device *dev, result *r, const gb_case *c, const gb_choices
             continue;
         snprintf(l->backward ? r->backward : r->forward, sizeof r->forward, "%s", l->way);
         snprintf(l->backward ? r->backward_key : r->forward_key, sizeof r->forward_key, "%s",
-                 l->key);
+                 l->key ? l->key : "");
     }
     assert_true(*r->forward && *r->backward);
     assert_true(gb_shape_count(&graph->in[0]->shape) <= COUNT &&
@@ -141,6 +142,81 @@ static void test_forms(void **state)
     free(before);
 }
 
+// CLBlast computes what is a plain product, the epilogue follows: bias, residual and activation, in
+// a gradient the mask or the slopes of the layer before.
+static void test_clblast(void **state)
+{
+    static result off, got;
+    static const gb_case cases[] = {
+        {"Conv", 11, "2x37x9x9 =37x37x1x1 =37", NULL, "Add Relu Conv1"},
+        {"Conv", 14, "2x37x9x9 =37x37x1x1", NULL, "HardSwish Conv1"},
+        {"MatMul", 13, "2x9x40 =40x33", NULL, "Relu"},
+        {"Gemm", 13, "2x40 =33x40 =33", "transB=1"},
+    };
+    // Of both convolutions of the first cases.
+    gb_choice entry[6] = {{"F 1x37>37 at 81 of 81", GB_WAY_CLBLAST},
+                          {"F 1x37>40 at 81 of 81", GB_WAY_CLBLAST},
+                          {"B 1x37>37 at 81 of 81", GB_WAY_CLBLAST},
+                          {"B 1x40>37 at 81 of 81", GB_WAY_CLBLAST}};
+    (void)state;
+    if (gb_device_get_info(test_device())->precision)
+        skip(); // it computes in float32
+    for (size_t k = 0; k < GB_COUNT(cases); k++) {
+        run(&off, &cases[k], NULL);
+        entry[4] = (gb_choice){off.forward_key, GB_WAY_CLBLAST};
+        entry[5] = (gb_choice){off.backward_key, GB_WAY_CLBLAST};
+        run(&got, &cases[k], &(gb_choices){entry, GB_COUNT(entry)});
+        assert_string_equal("clblast", got.forward);
+        assert_string_equal("clblast", got.backward);
+        assert_string_equal(off.forward_key, got.forward_key);
+        assert_near(got.y, off.y);
+        assert_near(got.dx, off.dx);
+    }
+    // No plain product: a window, a stride, groups.
+    static const char *const others[][2] = {{"2x40x9x9 =40x40x3x3 =40", "pads=1,1,1,1"},
+                                            {"2x40x9x9 =40x40x1x1 =40", "strides=2,2"},
+                                            {"2x40x9x9 =40x20x1x1 =40", "group=2"}};
+    for (size_t k = 0; k < GB_COUNT(others); k++) {
+        const gb_case c = {"Conv", 11, others[k][0], others[k][1]};
+        run(&off, &c, NULL);
+        entry[4] = (gb_choice){off.forward_key, GB_WAY_CLBLAST};
+        entry[5] = (gb_choice){off.backward_key, GB_WAY_CLBLAST};
+        run(&got, &c, &(gb_choices){entry, GB_COUNT(entry)});
+        assert_string_not_equal("clblast", got.forward);
+        assert_string_not_equal("clblast", got.backward);
+        assert_near(got.y, off.y);
+    }
+}
+
+// Products of two activations: every tile has the same bits, CLBlast's are near.
+static void test_products(void **state)
+{
+    static result off, got;
+    static const gb_case cases[] = {{"MatMul", 13, "2x3x17x20 2x3x20x19"},
+                                    {"MatMul", 13, "2x17x20 2x20x7"}};
+    const char *const *ways = gb_product_ways(gb_device_get_info(test_device()));
+    (void)state;
+    for (size_t k = 0; k < GB_COUNT(cases); k++) {
+        run(&off, &cases[k], NULL);
+        for (const char *const *way = ways; *way; way++) {
+            gb_choice entry[] = {{off.forward_key, (char *)*way}, {off.backward_key, (char *)*way}};
+            run(&got, &cases[k], &(gb_choices){entry, GB_COUNT(entry)});
+            assert_string_equal(*way, got.forward);
+            assert_string_equal(*way, got.backward);
+            assert_memory_equal(got.y, off.y, sizeof off.y);
+            assert_memory_equal(got.dx, off.dx, sizeof off.dx);
+        }
+    }
+    // Factors that a BLAS reads: matrices of rank 3 lie transposed here (NHWC), those of rank 4
+    // with strides both ways.
+    gb_choice entry[] = {{off.forward_key, GB_WAY_CLBLAST}, {off.backward_key, GB_WAY_CLBLAST}};
+    run(&got, &cases[1], &(gb_choices){entry, GB_COUNT(entry)});
+    assert_string_equal("clblast", got.forward);
+    assert_string_equal("clblast", got.backward);
+    assert_near(got.y, off.y);
+    assert_near(got.dx, off.dx);
+}
+
 static void test_no_way(void **state)
 {
     static result before, got;
@@ -169,6 +245,13 @@ static void test_key(void **state)
     assert_string_equal("F 9x40>40 at 81 of 81", one.forward_key);
     assert_string_equal("B 9x40>40 at 81 of 81", one.backward_key);
     assert_string_equal("F 1x40>40 at 81 of 81", two.forward_key);
+    // Nor is it of a product's; where images may be its rows, there is no key.
+    static const gb_case attention = {"MatMul", 13, "2x3x17x20 2x3x20x19"};
+    static const gb_case rows = {"MatMul", 13, "2x20 20x19"};
+    run(&one, &attention, NULL);
+    run(&two, &rows, NULL);
+    assert_string_equal("F product ss 17x20x19 in 3", one.forward_key);
+    assert_string_equal("", two.forward_key);
 }
 
 int main(void)
@@ -176,6 +259,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_way),
         cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_clblast),
+        cmocka_unit_test(test_products),
         cmocka_unit_test(test_no_way),
         cmocka_unit_test(test_key),
     };
