@@ -112,7 +112,7 @@ const gb_case gb_cases[] = {
     {"MatMul", 13, "2x3x5 =5x17"},
     {"MatMul", 13, "2x3x5 2x5x4"},
     {"MatMul", 13, "2x3x4x5 2x3x5x6"},
-    {"MatMul", 13, "2x19x133 2x133x45"}, // several tiles and blocks of a sum
+    {"MatMul", 13, "2x11x131 2x131x35"}, // several tiles and blocks of a sum
     {"MatMul", 13, "2x1x4x5 1x3x5x3"},
     {"MatMul", 13, "2x3x4x5 5x3"},
     {"MatMul", 13, "4x5 2x5x3"},
