@@ -53,7 +53,8 @@ static gb_value *copy_factor(gb_graph *g, const gb_value *v)
         gb_tensor_set(lies, i, (double)v->shape.dim[order[i]]);
         perm[order[i]] = i;
     }
-    const int64_t rows = v->shape.dim[order[0]], count = gb_shape_count(&v->shape);
+    // An input's first dimension is the batch, which others than the factor's own cannot be.
+    const int64_t rows = order[0] == 0 ? v->shape.dim[0] : 1, count = gb_shape_count(&v->shape);
     gb_value *matrix = input(g, v, &(gb_shape){2, {rows, rows ? count / rows : 0}});
     gb_value *to = gb_graph_constant(g, "shape", lies);
     gb_value *tensor = matrix && to ? append(g, "Reshape", matrix, to, 0) : NULL;

@@ -73,14 +73,18 @@ def linear(path, channels=3, size=8, classes=4, batch="N", weights=None, meta=No
 
 
 def attention(path, batch="N"):
-    """A classifier of pictures of 3x8x8: a layer of self-attention over 12 tokens of 16 numbers."""
+    """A classifier of pictures of 3x8x8: a layer of self-attention over 12 tokens of 16 numbers,
+    tokens in front of images as PyTorch's MultiheadAttention has them."""
     def weight(name, dims):
         count = dims[0] * dims[1]
         return tensor(name, dims, [((i * 2654435761 >> 7) % 2001 - 1000) / 4000
                                    for i in range(count)])
-    nodes = [node("Reshape", ["x", "shape"], ["t"]), node("MatMul", ["t", "wq"], ["q"]),
-             node("MatMul", ["t", "wk"], ["k"]), node("MatMul", ["t", "wv"], ["v"]),
-             node("Transpose", ["k"], ["kt"], perm=[0, 2, 1]), node("MatMul", ["q", "kt"], ["s"]),
+    nodes = [node("Reshape", ["x", "shape"], ["i"]),
+             node("Transpose", ["i"], ["t"], perm=[1, 0, 2]),
+             *(node("MatMul", ["t", "w" + name], ["t" + name]) for name in "qkv"),
+             node("Transpose", ["tq"], ["q"], perm=[1, 0, 2]),
+             node("Transpose", ["tk"], ["k"], perm=[1, 2, 0]),
+             node("Transpose", ["tv"], ["v"], perm=[1, 0, 2]), node("MatMul", ["q", "k"], ["s"]),
              node("Softmax", ["s"], ["p"], axis=-1), node("MatMul", ["p", "v"], ["o"]),
              node("Flatten", ["o"], ["f"]), node("MatMul", ["f", "w"], ["y"])]
     return model(path, nodes, [value("x", [batch, 3, 8, 8])], [value("y", [batch, 4])],

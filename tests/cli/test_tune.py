@@ -91,7 +91,7 @@ def test_attention():
     env = cache("attention")
     folder = harness.folder("attention-model")
     model = files.attention(folder / "attention.onnx")
-    report = gibbon("tune", model, "--json", env=env).json()
+    report = gibbon("tune", model, "--batch", 2, "--json", env=env).json()
     assert report["summary"]["tuned"] == len(report["layers"]) and not report["rejected"], report
     products = {row["key"] for row in report["layers"] if "product" in row["key"]}
     # As they lie: q k' and p v; of these dq, dk, dp and dv, where d(q k') k is as dp is.
