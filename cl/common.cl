@@ -56,15 +56,35 @@ VECTOR_MOVES(private)
 #define VLANES ((vi)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #endif
 
-// The first n of VW floats, 0 in the other lanes; memory behind them is not touched.
+// The first n of VW floats, 0 in the other lanes; memory behind them is not touched. x86 has an
+// instruction for that, too, and one that stores them.
+#if VW == 16 && defined(__AVX512F__)
+#define LOAD_FIRST(p, n) \
+    __builtin_ia32_loadups512_mask((const void *)(size_t)(p), (vf)(0.0f), lanes_below(n))
+#define STORE_FIRST(v, p, n) \
+    __builtin_ia32_storeups512_mask((void *)(size_t)(p), v, lanes_below(n))
+static ushort lanes_below(int n)
+{
+    return (1u << clamp(n, 0, VW)) - 1;
+}
+#elif VW == 8 && defined(__AVX__)
+#define LOAD_FIRST(p, n) __builtin_ia32_maskloadps256((const void *)(size_t)(p), VLANES < (vi)(n))
+#define STORE_FIRST(v, p, n) \
+    __builtin_ia32_maskstoreps256((void *)(size_t)(p), VLANES < (vi)(n), v)
+#endif
+
 static vf vload_first(global const float *p, int n)
 {
     if (n >= VW)
         return VLOAD(p);
+#ifdef LOAD_FIRST
+    return LOAD_FIRST(p, n);
+#else
     float t[VW];
     for (int i = 0; i < VW; i++)
         t[i] = i < n ? p[i] : 0.0f;
     return VLOAD(t);
+#endif
 }
 
 static void vstore_first(vf v, global float *p, int n)
@@ -73,10 +93,14 @@ static void vstore_first(vf v, global float *p, int n)
         VSTORE(v, p);
         return;
     }
+#ifdef STORE_FIRST
+    STORE_FIRST(v, p, n);
+#else
     float t[VW];
     VSTORE(v, t);
     for (int i = 0; i < n; i++)
         p[i] = t[i];
+#endif
 }
 
 static float vsum(vf v) // lanes in order, so that the result is the same everywhere
@@ -201,8 +225,8 @@ static vf nd_get(global const float *p, int stride, int n)
 {
     if (stride == 0)
         return (vf)(p[0]);
-    if (stride == 1 && n >= VW)
-        return VLOAD(p);
+    if (stride == 1)
+        return n >= VW ? VLOAD(p) : vfirst(n, vload_first(p, n), (vf)(p[n - 1]));
     float t[VW];
     for (int i = 0; i < VW; i++)
         t[i] = p[min(i, n - 1) * stride];
@@ -211,8 +235,8 @@ static vf nd_get(global const float *p, int stride, int n)
 
 static void nd_put(vf v, global float *p, int stride, int n)
 {
-    if (stride == 1 && n >= VW) {
-        VSTORE(v, p);
+    if (stride == 1) {
+        vstore_first(v, p, n);
         return;
     }
     float t[VW];

@@ -52,6 +52,13 @@ kernel void depthwise_rows(global const float *restrict x, int x0, int x_pitch, 
                 vf acc[PX];
                 FOR_TILE (i)
                     acc[i] = VLOAD(bias + c);
+                // What the next tile's epilogue will touch comes from far away.
+                size_t next = (size_t)(image * y_h + row) * y_w + m0 + PX;
+                FOR_TILE (i) {
+                    PREFETCH(y + y0 + (next + i) * y_pitch + c);
+                    if (slopes)
+                        PREFETCH(slopes + (next + i) * channels + c);
+                }
                 for (int ky = 0; ky < KH; ky++) {
                     int r = BACKWARD ? row + pad_y - ky : row * SY - pad_y + ky;
                     if (r < 0 || r % STEP || r / STEP >= x_h)

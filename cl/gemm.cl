@@ -87,13 +87,11 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
 #define X_PIXEL(i, t) gathered(x, zeros, rows[t * points + point[i]], image[i] * x_image, x_pitch)
 #endif
     // What the epilogue will touch comes from far away; it is fetched meanwhile.
-    if (whole) {
-        PREFETCH_TILE(y, y_pitch);
-        if (res)
-            PREFETCH_TILE(res, r_pitch);
-        if (slopes)
-            PREFETCH_TILE(slopes, channels);
-    }
+    PREFETCH_TILE(y, y_pitch);
+    if (res)
+        PREFETCH_TILE(res, r_pitch);
+    if (slopes)
+        PREFETCH_TILE(slopes, channels);
 
     vf sum[MR][NV], acc[MR][NV];
     FOR_TILE(i, j)
