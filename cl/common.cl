@@ -17,6 +17,7 @@ typedef float vf;
 typedef int vi;
 #define VLOAD(p) (*(p))
 #define VSTORE(v, p) (*(p) = (v))
+#define VLOAD_INT(p) (*(p))
 #else
 typedef CAT(float, VW) vf;
 typedef CAT(int, VW) vi; // of comparisons: -1 where true (1 where VW is 1)
@@ -35,6 +36,8 @@ typedef vf vf_anywhere __attribute__((aligned(4)));
 VECTOR_MOVES(global)
 VECTOR_MOVES(local)
 VECTOR_MOVES(private)
+typedef vi vi_anywhere __attribute__((aligned(4)));
+#define VLOAD_INT(p) (*(global const vi_anywhere *)(p))
 #endif
 #define VBROADCAST(x) ((vf)(x))
 
@@ -100,6 +103,28 @@ static void vstore_first(vf v, global float *p, int n)
     VSTORE(v, t);
     for (int i = 0; i < n; i++)
         p[i] = t[i];
+#endif
+}
+
+// p[at] in every lane.
+static vf vgather(global const float *p, vi at)
+{
+#if VW == 1
+    return p[at];
+#elif VW == 16 && defined(__AVX512F__)
+    return __builtin_ia32_gathersiv16sf((vf)(0.0f), (const void *)(size_t)p, at, 0xffff, 4);
+#elif VW == 8 && defined(__AVX2__)
+    return __builtin_ia32_gatherd_ps256((vf)(0.0f), (const void *)(size_t)p, at,
+                                        as_float8((vi)(-1)), 4);
+#else
+    union {
+        vi v;
+        int s[VW];
+    } u = {at};
+    float t[VW];
+    for (int i = 0; i < VW; i++)
+        t[i] = p[u.s[i]];
+    return VLOAD(t);
 #endif
 }
 
@@ -227,10 +252,7 @@ static vf nd_get(global const float *p, int stride, int n)
         return (vf)(p[0]);
     if (stride == 1)
         return n >= VW ? VLOAD(p) : vfirst(n, vload_first(p, n), (vf)(p[n - 1]));
-    float t[VW];
-    for (int i = 0; i < VW; i++)
-        t[i] = p[min(i, n - 1) * stride];
-    return VLOAD(t);
+    return vgather(p, min(VLANES, n - 1) * stride);
 }
 
 static void nd_put(vf v, global float *p, int stride, int n)

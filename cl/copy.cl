@@ -20,6 +20,7 @@ kernel void copy(global const int *table, int n_outer, int inner, int outer, int
 }
 
 // The same for runs of y's memory that x has in another order: element i of a run is x[order[i]].
+// The table goes on for a vector less one behind the run.
 // Operands 0: y, 1: x, of the loops over runs.
 kernel void copy_permuted(global const int *table, int n_outer, int inner, int outer, int chunk,
                           int rows, global float *restrict y, int y0,
@@ -34,14 +35,7 @@ kernel void copy_permuted(global const int *table, int n_outer, int inner, int o
         for (int i = s.i0; i < s.i1; i += VW) {
             // The last vector ends with the run: elements that are behind it already stay.
             int first = max(min(i, s.i1 - VW), s.i0), n = s.i1 - first;
-            float t[VW];
-            if (n >= VW)
-                for (int l = 0; l < VW; l++)
-                    t[l] = xr[order[first + l]];
-            else
-                for (int l = 0; l < VW; l++)
-                    t[l] = xr[order[min(first + l, s.i1 - 1)]];
-            vf v = VLOAD(t);
+            vf v = vgather(xr, VLOAD_INT(order + first));
             if (add)
                 v = vfirst(i - first, (vf)(0.0f), v) + nd_get(yr + first, 1, n);
             nd_put(v, yr + first, 1, n);

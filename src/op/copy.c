@@ -15,19 +15,21 @@ static int run_dims(const gb_nd *nd, int64_t *run)
     return n;
 }
 
-// Where element i of a run of `n` dimensions lies in operand 1.
+// Where element i of a run of `n` dimensions lies in operand 1; the last one again up to a whole
+// vector behind the run.
 static gb_store *run_order(gb_emit *e, const gb_nd *nd, int n, int64_t run)
 {
-    int32_t *order = malloc((size_t)run * sizeof *order);
-    for (int64_t i = 0; order && i < run; i++) {
-        int64_t at = 0, rest = i;
+    const int64_t count = run + e->info->vector_width - 1;
+    int32_t *order = malloc((size_t)count * sizeof *order);
+    for (int64_t i = 0; order && i < count; i++) {
+        int64_t at = 0, rest = i < run ? i : run - 1;
         for (int d = 0; d < n; d++) {
             at += rest % nd->size[d] * nd->stride[d][1];
             rest /= nd->size[d];
         }
         order[i] = (int32_t)at;
     }
-    return gb_emit_const_take(e, order, (size_t)run * sizeof *order, "order");
+    return gb_emit_const_take(e, order, (size_t)count * sizeof *order, "order");
 }
 
 // Copies of elements that both sides have side by side are loops of vectors; where they are few, a
