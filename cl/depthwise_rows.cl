@@ -82,7 +82,7 @@ kernel void depthwise_rows(global const float *restrict x, int x0, int x_pitch, 
                 }
                 size_t q0 = (size_t)(image * y_h + row) * y_w + m0;
                 if (m0 >= 0 && m0 + PX <= y_w && c + VW <= channels) {
-                    // The epilogue of common.cl, for the whole tile.
+                    // epilogue() for the whole tile.
                     global float *to = y + y0 + q0 * y_pitch + c;
                     if (res)
                         FOR_TILE (i)

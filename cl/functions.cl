@@ -1,5 +1,5 @@
-// Functions of one element and their derivatives, behind common.cl where FUNCTIONS is defined. The
-// numbers are those of gb_unary_kind (src/op/unary.h), where the formulas are.
+// Functions of one element and their derivatives, where FUNCTIONS is defined. The numbers are those
+// of gb_unary_kind (src/op/unary.h), where the formulas are.
 #ifdef FUNCTIONS
 enum {
     RELU, LEAKY_RELU, ELU, SELU, CELU, THRESHOLDED_RELU, SIGMOID, HARD_SIGMOID, HARD_SWISH, TANH,

@@ -155,7 +155,7 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
         }
         return;
     }
-    // The epilogue of common.cl, for the whole tile.
+    // epilogue() for the whole tile.
     if (res)
         FOR_TILE(i, j)
             acc[i][j] += VLOAD(res + q[i] * r_pitch + j * VW);

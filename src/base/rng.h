@@ -1,5 +1,5 @@
 // Philox 4x32-10, a counter-based random number generator (Salmon et al., SC 2011): the same
-// counter and key give the same numbers on host and device, in any order. cl/common.cl holds its
+// counter and key give the same numbers on host and device, in any order. cl/random.cl holds its
 // twin.
 #ifndef GB_BASE_RNG_H
 #define GB_BASE_RNG_H

@@ -87,7 +87,7 @@ size_t gb_device_peak(const gb_device *dev);      // most bytes at once since op
 
 // --- kernels ---
 
-// A kernel of cl/PROGRAM.cl (cl/common.cl and cl/functions.cl go in front of every program;
+// A kernel of cl/PROGRAM.cl (source.c lists the files that go in front of every program;
 // $GIBBON_KERNELS names a folder to read them from instead of the embedded ones). Programs are
 // compiled once per (program, options) and device. Each gb_kernel has arguments of its own.
 int gb_kernel_create(gb_kernel **out, gb_device *dev, const char *program, const char *kernel,

@@ -93,8 +93,8 @@ void gb_programs_free(gb_device *dev);
 // ahead.c: ends what gb_program_ahead began.
 void gb_ahead_free(gb_ahead *ahead);
 
-// source.c: malloc'ed text of common.cl and NAME.cl together. The name is gb_program_group's: what
-// program NAME is built as part of, itself if alone.
+// source.c: malloc'ed text of NAME.cl and what goes in front of it. The name is gb_program_group's:
+// what program NAME is built as part of, itself if alone.
 const char *gb_program_group(const char *name, const char *options);
 int gb_program_source(char **out, const char *name, const gb_log *log);
 

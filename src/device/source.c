@@ -65,6 +65,10 @@ static int append(FILE *to, const char *name, const gb_log *log)
     return 0;
 }
 
+// What goes in front of every program.
+static const char *const prelude[] = {"vectors", "random", "loops", "epilogue", "rows",
+                                      "functions"};
+
 int gb_program_source(char **out, const char *name, const gb_log *log)
 {
     size_t size;
@@ -73,8 +77,8 @@ int gb_program_source(char **out, const char *name, const gb_log *log)
     int err = 0;
     if (!to)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the source of %s", name);
-    GB_TRY(append(to, "common", log));
-    GB_TRY(append(to, "functions", log));
+    for (size_t i = 0; i < GB_COUNT(prelude); i++)
+        GB_TRY(append(to, prelude[i], log));
     for (size_t i = 0; i < GB_COUNT(small_programs) && name == small; i++)
         GB_TRY(append(to, small_programs[i], log));
     if (name != small)

@@ -4,7 +4,7 @@
 //
 // with an epilogue (bias, residual, activation and its mask, accumulation). Padding, stride and
 // dilation live in the tables. The sum runs over t, then k, in blocks of at least SUM_BLOCK terms
-// (cl/common.cl) whatever the tile sizes, so a result does not depend on the batch or on the form
+// (cl/vectors.cl) whatever the tile sizes, so a result does not depend on the batch or on the form
 // of the kernel.
 #ifndef GB_OP_GATHERED_H
 #define GB_OP_GATHERED_H
@@ -73,8 +73,8 @@ void gb_gathered_pack_bias(gb_pack *p, const gb_gathered *g, int64_t merged, int
 
 // Puts the node's activation into the epilogue, and what its gradient needs.
 void gb_gathered_act(gb_emit *e, gb_gathered *g, const gb_node *node);
-// Appends the epilogue's arguments, the same for every kernel that has one (cl/common.cl), and the
-// options that such a kernel's program needs for its activation.
+// Appends the epilogue's arguments, the same for every kernel that has one (cl/epilogue.cl), and
+// the options that such a kernel's program needs for its activation.
 void gb_put_epilogue(gb_emit *e, const gb_gathered *g);
 const char *gb_epilogue_options(gb_emit *e, const gb_gathered *g);
 

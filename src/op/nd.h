@@ -31,7 +31,7 @@ int64_t gb_nd_outer(const gb_nd *nd);
 // The view of a tensor of shape `from` as one of shape `to`, to which it broadcasts (stride 0).
 gb_view gb_view_broadcast(const gb_view *view, const gb_shape *from, const gb_shape *to);
 
-// Appends the arguments (global const int *table, int n) of nd_row and nd_half (cl/common.cl):
+// Appends the arguments (global const int *table, int n) of nd_row and nd_half (cl/loops.cl):
 // where the operands are in a row, which is the loops over all dimensions from `first` on.
 void gb_put_nd(gb_emit *e, const gb_nd *nd, int first);
 // Appends (pointer, offset, stride in dimension 0) of operand i.

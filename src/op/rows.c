@@ -19,7 +19,7 @@ bool gb_rows_of(gb_rows *out, const gb_shape *shape, const bool *across,
 
 void gb_put_row_split(gb_emit *e, int64_t count, int64_t columns, int passes)
 {
-    enum { WORTH = 16384, LANES = 64 }; // elements an item is worth; ROW_LANES of cl/common.cl
+    enum { WORTH = 16384, LANES = 64 }; // elements an item is worth; ROW_LANES of cl/rows.cl
     int64_t per = 1;
     if (e->status)
         return;

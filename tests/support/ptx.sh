@@ -31,7 +31,7 @@ void BUILTIN vstore4(float4 v, size_t i, float *p)
     p[4 * i] = v.x, p[4 * i + 1] = v.y, p[4 * i + 2] = v.z, p[4 * i + 3] = v.w;
 }
 END
-cat "$1/common.cl" "$1/gemm_gpu.cl" >>"$work/all.cl"
+cat "$1/vectors.cl" "$1/epilogue.cl" "$1/gemm_gpu.cl" >>"$work/all.cl"
 target="-x cl -cl-std=CL1.2 -target nvptx64-nvidia-nvcl -Xclang -finclude-default-header -S -O3
     -Xclang -target-cpu -Xclang sm_80 -Xclang -target-feature -Xclang +ptx70"
 echo 'kernel void nothing(global int *p) { *p = 0; }' >"$work/nothing.cl"

@@ -1,4 +1,4 @@
-// Small kernels for the tests of src/device and cl/common.cl.
+// Small kernels for the tests of src/device and of what goes in front of every program.
 kernel void scale(global const float *x, global float *y, float a, int n)
 {
     int i = get_global_id(0);
