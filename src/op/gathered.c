@@ -66,8 +66,9 @@ static bool read_way(form *f, const char *way, const gb_device_info *info)
 
 // Processors: 32 registers of 16 floats hold 14 x 2 accumulators beside the operands, but rows of
 // 1024 channels lie in one set of the first-level cache, which often has 8 ways; 16 registers of 8
-// or 4 floats hold 6 x 2. One vector across where two would compute an eighth more padding (a mask's
-// bytes want eight at least); for want of a second one it takes more rows to keep the units busy.
+// or 4 floats hold 6 x 2. One vector across where two would compute an eighth more padding (a
+// mask's bytes want eight at least); for want of a second one it takes more rows to keep the units
+// busy.
 static form choose_cpu(const gb_device_info *info, int64_t n)
 {
     int vw = info->vector_width;
