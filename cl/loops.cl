@@ -49,7 +49,7 @@ static vf nd_get(global const float *p, int stride, int n)
         return (vf)(p[0]);
     if (stride == 1)
         return n >= VW ? VLOAD(p) : vfirst(n, vload_first(p, n), (vf)(p[n - 1]));
-    return vgather(p, min(VLANES, n - 1) * stride);
+    return vgather(p, min(VLANES, (vi)(n - 1)) * stride);
 }
 
 static void nd_put(vf v, global float *p, int stride, int n)

@@ -117,13 +117,11 @@ static vf vgather(global const float *p, vi at)
     return __builtin_ia32_gatherd_ps256((vf)(0.0f), (const void *)(size_t)p, at,
                                         as_float8((vi)(-1)), 4);
 #else
-    union {
-        vi v;
-        int s[VW];
-    } u = {at};
+    int where[VW];
     float t[VW];
+    CAT(vstore, VW)(at, 0, where);
     for (int i = 0; i < VW; i++)
-        t[i] = p[u.s[i]];
+        t[i] = p[where[i]];
     return VLOAD(t);
 #endif
 }

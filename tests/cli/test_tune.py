@@ -139,7 +139,7 @@ def test_bad_ways():
     bad = source[:body] + """
 #if MR == 10
     y0 += 1; // one channel beside where it belongs
-#elif MR == 14
+#elif MR == 14 && NR == 32
     this does not compile;
 #elif MR == 12
     *(volatile global float *)0 = 1.0f;
@@ -159,14 +159,13 @@ def test_bad_ways():
     for row in report["rejected"]:
         why.setdefault(row["way"], set()).add(row["why"].split(" by")[0])
     assert why.pop("gemm 10x32") == {"differs"}, report["rejected"]
-    for way in ("gemm 14x32", "gemm 14x16"):
-        assert "clBuildProgram" in why.pop(way).pop(), report["rejected"]
+    assert "clBuildProgram" in why.pop("gemm 14x32").pop(), report["rejected"]
     assert why.pop("gemm 12x32") == {"crashed"}, report["rejected"]
     assert why.pop("gemm 7x32") == {"hung"}, report["rejected"]
     why.pop("clblast", None)  # its kernels compile for as long as the machine is busy
     assert not why, why
     for layer in report["layers"]:
-        assert layer["way"].split("x")[0] not in ("gemm 10", "gemm 12", "gemm 14"), layer
+        assert layer["way"] not in ("gemm 10x32", "gemm 12x32", "gemm 14x32"), layer
 
 
 def test_interrupted():
