@@ -143,11 +143,11 @@ static void test_forms(void **state)
 }
 
 // A checking device has no use for CLBlast's kernels: they are not ours, and take it ten minutes.
-// (Oclgrind 21.10 also ends with a damaged heap behind them.)
+// (Oclgrind 21.10 also ends with a damaged heap behind them.) CLBlast computes in float32 alone.
 static void need_clblast(void)
 {
     if (getenv("GIBBON_TEST_SMALL") || gb_device_get_info(test_device())->precision)
-        skip(); // it computes in float32
+        skip();
 }
 
 // CLBlast computes what is a plain product, the epilogue follows: bias, residual and activation, in
