@@ -43,6 +43,27 @@ kernel void copy_permuted(global const int *table, int n_outer, int inner, int o
     }
 }
 
+// y = x where neighbours in x are columns in y, y[j * ys + i] = x[i * xs + j], block by block: a
+// work-item takes VW of `inner` i, `columns` of n_columns j, and one row.
+// Operands 0: y, 1: x, of the loops over rows.
+kernel void copy_turned(global const int *table, int n_outer, int inner, int n_columns, int columns,
+                        global float *restrict y, int y0, int ys, global const float *restrict x,
+                        int x0, int xs)
+{
+    int i0 = get_global_id(0) * VW, n = min(inner - i0, VW);
+    int first = get_global_id(1) * columns, end = min(first + columns, n_columns);
+    int4 at = nd_row(table, n_outer, get_global_id(2));
+    y += y0 + at.s0 + i0;
+    x += x0 + at.s1 + (long)i0 * xs;
+    for (int j0 = first; j0 < end; j0 += VW) {
+        float block[VW * VW];
+        for (int i = 0; i < VW; i++)
+            VSTORE(vload_first(x + (long)min(i, n - 1) * xs + j0, end - j0), block + i * VW);
+        for (int j = 0; j < min(end - j0, VW); j++)
+            vstore_first(vgather(block + j, VLANES * VW), y + (long)(j0 + j) * ys, n);
+    }
+}
+
 kernel void fill(global float *y, float v, int inner, int outer, int chunk, int rows)
 {
     nd_range s = nd_item(inner, outer, chunk, rows);

@@ -347,6 +347,7 @@ const gb_case gb_cases[] = {
     {"Transpose", 13, "2x3x4x5", "perm=0,2,1,3", "Flatten"},
     {"Transpose", 13, "2x2x21x3x2", "perm=0,2,1,3,4", "Flatten"}, // a channel shuffle
     {"Transpose", 13, "3x2x3x2x1", "perm=0,2,1,3,4", "Flatten"},
+    {"Transpose", 13, "2x19x37", "perm=0,2,1", "Flatten"}, // by blocks, and what is left of them
     {"Transpose", 13, "2x3x4x5", "perm=0,3,1,2", "Relu GlobalAveragePool Flatten"},
     {"Concat", 13, "2x3x4x5 2x2x4x5", "axis=1"},
     {"Concat", 13, "2x3x4x5 2x3x4x2 2x3x4x1", "axis=3"},

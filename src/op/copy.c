@@ -51,13 +51,42 @@ static bool copy_permuted(gb_emit *e, const gb_nd *nd, const gb_view *dst, const
     return true;
 }
 
+// Copies whose vectors on one side are columns on the other go by square blocks on processors: an
+// element is near where it is read and where it is written.
+static bool copy_turned(gb_emit *e, gb_nd nd, const gb_view *dst, const gb_view *src)
+{
+    enum { MOST_COLUMNS = 256 }; // of a work-item
+    const int64_t vw = e->info->vector_width;
+    int d = 1;
+    while (d < nd.n_dim && nd.stride[d][1] != 1)
+        d++;
+    if (e->info->type != GB_DEVICE_CPU || d == nd.n_dim || nd.stride[0][0] != 1 ||
+        nd.stride[0][1] == 0 || nd.stride[0][1] == 1 || nd.size[0] < vw || nd.size[d] < vw)
+        return false;
+    gb_nd_swap(&nd, 1, d);
+    const int64_t columns = nd.size[1] < MOST_COLUMNS ? nd.size[1] : MOST_COLUMNS;
+    gb_emit_launch(e, "copy", "copy_turned", "%s", "");
+    gb_put_nd(e, &nd, 2);
+    gb_put_i32(e, nd.size[0]);
+    gb_put_i32(e, nd.size[1]);
+    gb_put_i32(e, columns);
+    gb_put_view(e, dst);
+    gb_put_i32(e, nd.stride[1][0]);
+    gb_put_view(e, src);
+    gb_put_i32(e, nd.stride[0][1]);
+    gb_emit_size(e, (size_t)((nd.size[0] + vw - 1) / vw),
+                 (size_t)((nd.size[1] + columns - 1) / columns),
+                 (size_t)(gb_nd_outer(&nd) / nd.size[1]));
+    return true;
+}
+
 void gb_emit_copy(gb_emit *e, const gb_shape *shape, const gb_view *dst, const gb_view *src,
                   bool add)
 {
     if (e->status || gb_shape_count(shape) == 0)
         return;
     gb_nd nd = gb_nd_views(shape, (const gb_view *[]){dst, src}, 2);
-    if (copy_permuted(e, &nd, dst, src, add))
+    if ((!add && copy_turned(e, nd, dst, src)) || copy_permuted(e, &nd, dst, src, add))
         return;
     gb_emit_launch(e, "copy", "copy", "%s", "");
     gb_put_nd(e, &nd, 1);

@@ -29,7 +29,7 @@ static bool outside(const gb_nd *nd, int a, int b)
     return false;
 }
 
-static void swap(gb_nd *nd, int a, int b)
+void gb_nd_swap(gb_nd *nd, int a, int b)
 {
     int64_t size = nd->size[a], stride[GB_ND_OPERANDS];
     memcpy(stride, nd->stride[a], sizeof stride);
@@ -50,7 +50,7 @@ void gb_nd_merge(gb_nd *nd)
             nd->size[n - 1] *= nd->size[i];
             continue;
         }
-        swap(nd, n++, i);
+        gb_nd_swap(nd, n++, i);
     }
     nd->n_dim = n;
     if (n == 0) {
@@ -65,7 +65,7 @@ void gb_nd_finish(gb_nd *nd)
 {
     for (int i = 1; i < nd->n_dim; i++)
         for (int j = i; j > 0 && outside(nd, j - 1, j); j--)
-            swap(nd, j - 1, j);
+            gb_nd_swap(nd, j - 1, j);
     gb_nd_merge(nd);
 }
 

@@ -22,6 +22,8 @@ void gb_nd_add(gb_nd *nd, int64_t size, const int64_t stride[GB_ND_OPERANDS]);
 void gb_nd_finish(gb_nd *nd);
 // Merges only: the order of elements stays that of the calls, the first dimension innermost.
 void gb_nd_merge(gb_nd *nd);
+// Exchanges two dimensions.
+void gb_nd_swap(gb_nd *nd, int a, int b);
 // The nest over `shape` of n operands whose views have strides for exactly these dimensions.
 gb_nd gb_nd_views(const gb_shape *shape, const gb_view *const *view, int n);
 // Product of all sizes, and of all but the first.
