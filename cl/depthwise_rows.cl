@@ -82,29 +82,11 @@ kernel void depthwise_rows(global const float *restrict x, int x0, int x_pitch, 
                 }
                 size_t q0 = (size_t)(image * y_h + row) * y_w + m0;
                 if (m0 >= 0 && m0 + PX <= y_w && c + VW <= channels) {
-                    // epilogue() for the whole tile.
                     global float *to = y + y0 + q0 * y_pitch + c;
-                    if (res)
-                        FOR_TILE (i)
-                            acc[i] += VLOAD(res + r0 + (q0 + i) * r_pitch + c);
-                    if (add == 1)
-                        FOR_TILE (i)
-                            acc[i] += VLOAD(to + i * y_pitch);
-                    if (act)
-                        FOR_TILE (i) {
-                            kept[i] |= act_bits(acc[i], lo, hi) << (c - c0);
-                            acc[i] = act_apply(acc[i], lo, hi, slope);
-                        }
-                    if (mask)
-                        FOR_TILE (i)
-                            acc[i] *= bits_select(mask[(q0 + i) * words + c0 / 32] >> (c - c0),
-                                                  mask_slope);
-                    if (slopes)
-                        FOR_TILE (i)
-                            acc[i] *= VLOAD(slopes + (q0 + i) * channels + c);
-                    if (add == 2)
-                        FOR_TILE (i)
-                            acc[i] += VLOAD(to + i * y_pitch);
+                    EPILOGUE_OF_TILE(FOR_TILE(i), acc[i], to + i * y_pitch,
+                                     res + r0 + (q0 + i) * r_pitch + c, kept[i], c - c0,
+                                     mask[(q0 + i) * words + c0 / 32] >> (c - c0),
+                                     slopes + (q0 + i) * channels + c)
 #ifdef SMOOTH
                     vf d[PX];
                     FOR_TILE (i)

@@ -55,3 +55,22 @@ static void epilogue(vf v, int left, global float *y, int add, global const floa
         v += vload_first(y, left);
     vstore_first(v, y, left);
 }
+
+// The same for all vectors of a tile that is whole, with each question asked once: FOR goes through
+// the tile, the others say for one vector of it what epilogue's arguments say.
+#define EPILOGUE_OF_TILE(FOR, v, y, res_at, kept, bit, bits, slopes_at) \
+    if (res)                                                            \
+        FOR v += VLOAD(res_at);                                         \
+    if (add == 1)                                                       \
+        FOR v += VLOAD(y);                                              \
+    if (act)                                                            \
+        FOR {                                                           \
+            kept |= act_bits(v, lo, hi) << (bit);                       \
+            v = act_apply(v, lo, hi, slope);                            \
+        }                                                               \
+    if (mask)                                                           \
+        FOR v *= bits_select(bits, mask_slope);                         \
+    if (slopes)                                                         \
+        FOR v *= VLOAD(slopes_at);                                      \
+    if (add == 2)                                                       \
+        FOR v += VLOAD(y);

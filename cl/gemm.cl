@@ -155,39 +155,14 @@ kernel void gemm(global const float *restrict x, int x0, int x_pitch, int x_imag
         }
         return;
     }
-    // epilogue() for the whole tile.
-    if (res)
-        FOR_TILE(i, j)
-            acc[i][j] += VLOAD(res + q[i] * r_pitch + j * VW);
-    if (add == 1)
-        FOR_TILE(i, j)
-            acc[i][j] += VLOAD(y + q[i] * y_pitch + j * VW);
-    if (act)
+    uint kept[MR] = {0};
+    EPILOGUE_OF_TILE(FOR_TILE(i, j), acc[i][j], y + q[i] * y_pitch + j * VW,
+                     res + q[i] * r_pitch + j * VW, kept[i], j * VW,
+                     (uint)mask[q[i] * words] >> j * VW, slopes + q[i] * channels + j * VW)
+    if (act_mask)
 #pragma unroll
-        for (int i = 0; i < MR; i++) {
-            uint kept = 0;
-#pragma unroll
-            for (int j = 0; j < NV; j++) {
-                kept |= act_bits(acc[i][j], lo, hi) << j * VW;
-                acc[i][j] = act_apply(acc[i][j], lo, hi, slope);
-            }
-            if (act_mask)
-                act_mask[q[i] * words] = kept;
-        }
-    if (mask)
-#pragma unroll
-        for (int i = 0; i < MR; i++) {
-            uint bits = mask[q[i] * words];
-#pragma unroll
-            for (int j = 0; j < NV; j++)
-                acc[i][j] *= bits_select(bits >> j * VW, mask_slope);
-        }
-    if (slopes)
-        FOR_TILE(i, j)
-            acc[i][j] *= VLOAD(slopes + q[i] * channels + j * VW);
-    if (add == 2)
-        FOR_TILE(i, j)
-            acc[i][j] += VLOAD(y + q[i] * y_pitch + j * VW);
+        for (int i = 0; i < MR; i++)
+            act_mask[q[i] * words] = kept[i];
     FOR_TILE(i, j)
         VSTORE(acc[i][j], y + q[i] * y_pitch + j * VW);
 #ifdef SMOOTH
