@@ -8,14 +8,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { BLOCK = 1 << 16, ALIGN = 64 };
 
 struct gb_arena_block {
     gb_arena_block *next;
+    void *adopted;     // freed with the block, or NULL
     size_t used, size; // of data[]
     _Alignas(ALIGN) unsigned char data[];
 };
+
+// The first touch of a page costs more than to clear it, and less where a call asks for many.
+static void clear_lines(void *data, size_t first, size_t end)
+{
+    char *from = (char *)data + first * ALIGN, *to = (char *)data + end * ALIGN;
+#ifdef MADV_POPULATE_WRITE
+    enum { PAGE = 4096 };
+    char *page = from + (PAGE - (uintptr_t)from % PAGE) % PAGE;
+    if (to - page >= 16 * PAGE)
+        madvise(page, (size_t)(to - page) / PAGE * PAGE, MADV_POPULATE_WRITE); // as it can
+#endif
+    memset(from, 0, (size_t)(to - from));
+}
+
+// bytes: a multiple of ALIGN.
+static void *clear(void *data, size_t bytes)
+{
+    gb_parallel(bytes / ALIGN, (1 << 20) / ALIGN, clear_lines, data);
+    return data;
+}
+
+// A block with room for so many bytes; behind the current one where that may have room yet.
+static gb_arena_block *add_block(gb_arena *arena, size_t size, bool behind)
+{
+    gb_arena_block *block = aligned_alloc(ALIGN, gb_align(sizeof *block + size, ALIGN));
+    if (!block) {
+        gb_fail(GB_ERR_NOMEM, "out of memory (%zu bytes asked for)", size);
+        return NULL;
+    }
+    gb_arena_block **link = behind && arena->blocks ? &arena->blocks->next : &arena->blocks;
+    *block = (gb_arena_block){.next = *link, .size = size};
+    return *link = block;
+}
 
 void *gb_arena_alloc(gb_arena *arena, size_t bytes)
 {
@@ -25,32 +60,23 @@ void *gb_arena_alloc(gb_arena *arena, size_t bytes)
         return NULL;
     }
     bytes = gb_align(bytes ? bytes : 1, ALIGN);
-    if (!block || block->size - block->used < bytes) {
-        size_t size = bytes > BLOCK ? bytes : BLOCK;
-        block = aligned_alloc(ALIGN, gb_align(sizeof *block + size, ALIGN));
-        if (!block) {
-            gb_fail(GB_ERR_NOMEM, "out of memory (%zu bytes asked for)", bytes);
-            return NULL;
-        }
-        *block = (gb_arena_block){.size = size};
-        // A block filled by one big piece goes behind the current one, which may still have room.
-        if (bytes > BLOCK && arena->blocks) {
-            block->next = arena->blocks->next;
-            arena->blocks->next = block;
-        } else {
-            block->next = arena->blocks;
-            arena->blocks = block;
-        }
-    }
+    if (!block || block->size - block->used < bytes)
+        block = add_block(arena, bytes > BLOCK ? bytes : BLOCK, bytes > BLOCK);
+    if (!block)
+        return NULL;
     void *piece = block->data + block->used;
     block->used += bytes;
-    return memset(piece, 0, bytes);
+    return clear(piece, bytes);
 }
 
-// The first touch of a page costs more than to clear it.
-static void clear(void *data, size_t first, size_t end)
+void *gb_arena_adopt(gb_arena *arena, void *data)
 {
-    memset((char *)data + first * ALIGN, 0, (end - first) * ALIGN);
+    gb_arena_block *block = add_block(arena, 0, true);
+    if (block)
+        block->adopted = data;
+    else
+        free(data);
+    return block ? data : NULL;
 }
 
 void *gb_alloc_aligned(size_t bytes)
@@ -59,9 +85,7 @@ void *gb_alloc_aligned(size_t bytes)
         return NULL;
     bytes = gb_align(bytes ? bytes : 1, ALIGN);
     void *data = aligned_alloc(ALIGN, bytes);
-    if (data)
-        gb_parallel(bytes / ALIGN, (1 << 20) / ALIGN, clear, data);
-    return data;
+    return data ? clear(data, bytes) : NULL;
 }
 
 void *gb_arena_array(gb_arena *arena, size_t count, size_t size)
@@ -100,6 +124,7 @@ void gb_arena_finish(gb_arena *arena)
     gb_arena_block *block = arena->blocks;
     while (block) {
         gb_arena_block *next = block->next;
+        free(block->adopted);
         free(block);
         block = next;
     }

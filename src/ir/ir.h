@@ -137,6 +137,8 @@ size_t gb_dtype_size(gb_dtype type);
 size_t gb_tensor_bytes(const gb_tensor *t);
 // A zeroed tensor in the arena, its size checked for overflow (and against an absurd 2^40 bytes).
 gb_tensor *gb_tensor_create(gb_arena *arena, gb_dtype type, const gb_shape *shape);
+// The same of malloc'ed data that the arena takes over, also in failure; NULL: zeros.
+gb_tensor *gb_tensor_adopt(gb_arena *arena, gb_dtype type, const gb_shape *shape, void *data);
 // One element as a number, whatever the type; and back (rounded toward zero for integers).
 double gb_tensor_get(const gb_tensor *t, int64_t i);
 void gb_tensor_set(gb_tensor *t, int64_t i, double v);

@@ -1,6 +1,8 @@
 // Host tensors: creation with checked sizes, and elements as plain numbers.
 #include "ir/ir.h"
 
+#include <stdlib.h>
+
 #define MAX_BYTES ((int64_t)1 << 40)
 
 size_t gb_dtype_size(gb_dtype type)
@@ -14,22 +16,31 @@ size_t gb_tensor_bytes(const gb_tensor *t)
     return count < 0 ? 0 : (size_t)count * gb_dtype_size(t->type);
 }
 
-gb_tensor *gb_tensor_create(gb_arena *arena, gb_dtype type, const gb_shape *shape)
+gb_tensor *gb_tensor_adopt(gb_arena *arena, gb_dtype type, const gb_shape *shape, void *data)
 {
     int64_t count = gb_shape_count(shape);
+    gb_tensor *t = NULL;
     if (count < 0 || count > MAX_BYTES / (int64_t)gb_dtype_size(type)) {
         char text[160];
         gb_fail(GB_ERR_ARG, "a tensor of %s elements is not possible",
                 gb_shape_text(text, sizeof text, shape));
+    } else {
+        t = gb_arena_alloc(arena, sizeof *t);
+    }
+    if (!t) {
+        free(data);
         return NULL;
     }
-    gb_tensor *t = gb_arena_alloc(arena, sizeof *t);
-    if (!t)
-        return NULL;
     t->type = type;
     t->shape = *shape;
-    t->data = gb_arena_array(arena, (size_t)count, gb_dtype_size(type));
+    t->data = data ? gb_arena_adopt(arena, data)
+                   : gb_arena_array(arena, (size_t)count, gb_dtype_size(type));
     return t->data ? t : NULL;
+}
+
+gb_tensor *gb_tensor_create(gb_arena *arena, gb_dtype type, const gb_shape *shape)
+{
+    return gb_tensor_adopt(arena, type, shape, NULL);
 }
 
 // C leaves the conversion of NaN and of numbers out of range undefined.

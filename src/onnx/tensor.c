@@ -116,14 +116,15 @@ static void store(gb_tensor *t, int64_t i, int32_t code, uint64_t bits)
     }
 }
 
+// Whether raw data is what a tensor of ours holds.
+static bool is_ours(const element *e)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&
+           (e->code == GB_ONNX_FLOAT || e->code == GB_ONNX_INT64);
+}
+
 static void store_raw(gb_tensor *t, int64_t count, const element *e, const unsigned char *bytes)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (e->code == GB_ONNX_FLOAT || e->code == GB_ONNX_INT64) {
-        memcpy(t->data, bytes, (size_t)count * e->bytes);
-        return;
-    }
-#endif
     for (int64_t i = 0; i < count; i++) {
         uint64_t bits = 0;
         for (size_t b = e->bytes; b-- > 0;)
@@ -190,7 +191,7 @@ static int read_shape(gb_shape *shape, const Onnx__TensorProto *proto)
     return 0;
 }
 
-static int convert(gb_tensor **out, gb_arena *arena, const Onnx__TensorProto *proto,
+static int convert(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto,
                    const char *folder)
 {
     enum { EXTERNAL = 1 };
@@ -219,13 +220,23 @@ static int convert(gb_tensor **out, gb_arena *arena, const Onnx__TensorProto *pr
     else if (!raw && typed != (size_t)count)
         return gb_fail(GB_ERR_FORMAT, "its shape %s needs %" PRId64 " elements, the file has %zu",
                        text, count, typed);
-    gb_tensor *t = gb_tensor_create(arena, e->type, &shape);
+    if (raw && !external) { // allocated by malloc, protobuf-c's default allocator being ours
+        bytes = proto->raw_data.data;
+        proto->raw_data = (ProtobufCBinaryData){0};
+    }
+    gb_tensor *t;
+    if (raw && count && is_ours(e)) {
+        t = gb_tensor_adopt(arena, e->type, &shape, bytes);
+        bytes = NULL;
+    } else {
+        t = gb_tensor_create(arena, e->type, &shape);
+        if (t && raw)
+            store_raw(t, count, e, bytes);
+        else if (t)
+            store_typed(t, count, proto, e->code);
+    }
     if (!t)
         err = GB_ERR_NOMEM;
-    else if (raw && count)
-        store_raw(t, count, e, external ? bytes : proto->raw_data.data);
-    else
-        store_typed(t, count, proto, e->code);
     *out = t;
 fail:
     free(bytes);
@@ -237,9 +248,6 @@ int gb_onnx_tensor(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto, c
     int err = convert(out, arena, proto, folder);
     if (err < 0)
         return gb_fail_in(err, "tensor '%.200s'", proto->name ? proto->name : "");
-    // protobuf-c allocated this with malloc, the default allocator being the one we use.
-    free(proto->raw_data.data);
-    proto->raw_data = (ProtobufCBinaryData){0};
     return 0;
 }
 
