@@ -57,7 +57,8 @@ static void epilogue(vf v, int left, global float *y, int add, global const floa
 }
 
 // The same for all vectors of a tile that is whole, with each question asked once: FOR goes through
-// the tile, the others say for one vector of it what epilogue's arguments say.
+// the tile, the others say for one vector of it what epilogue's arguments say; what holds for all
+// of them (res, add, act, ...) is the kernel's own, by these names.
 #define EPILOGUE_OF_TILE(FOR, v, y, res_at, kept, bit, bits, slopes_at) \
     if (res)                                                            \
         FOR v += VLOAD(res_at);                                         \

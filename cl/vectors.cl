@@ -107,36 +107,31 @@ static void vstore_first(vf v, global float *p, int n)
 }
 
 // p[at] in every lane.
-#if VW == 16 && defined(__AVX512F__)
+#if VW == 1
+#define GATHER(p, at) (p)[at]
+#elif VW == 16 && defined(__AVX512F__)
 #define GATHER(p, at) \
     __builtin_ia32_gathersiv16sf((vf)(0.0f), (const void *)(size_t)(p), at, 0xffff, 4)
 #elif VW == 8 && defined(__AVX2__)
-#define GATHER(p, at)                                                             \
-    __builtin_ia32_gatherd_ps256((vf)(0.0f), (const void *)(size_t)(p), at,       \
-                                 as_float8((vi)(-1)), 4)
+#define GATHER(p, at) \
+    __builtin_ia32_gatherd_ps256((vf)(0.0f), (const void *)(size_t)(p), at, as_float8((vi)(-1)), 4)
 #endif
-#if VW == 1
-#define VGATHER(space)                                                            \
-    static vf __attribute__((overloadable)) vgather(const space float *p, vi at)  \
-    {                                                                             \
-        return p[at];                                                             \
-    }
-#elif defined(GATHER)
-#define VGATHER(space)                                                            \
-    static vf __attribute__((overloadable)) vgather(const space float *p, vi at)  \
-    {                                                                             \
-        return GATHER(p, at);                                                     \
+#ifdef GATHER
+#define VGATHER(space)                                                           \
+    static vf __attribute__((overloadable)) vgather(const space float *p, vi at) \
+    {                                                                            \
+        return GATHER(p, at);                                                    \
     }
 #else
-#define VGATHER(space)                                                            \
-    static vf __attribute__((overloadable)) vgather(const space float *p, vi at)  \
-    {                                                                             \
-        int where[VW];                                                            \
-        float t[VW];                                                              \
-        CAT(vstore, VW)(at, 0, where);                                            \
-        for (int i = 0; i < VW; i++)                                              \
-            t[i] = p[where[i]];                                                   \
-        return VLOAD(t);                                                          \
+#define VGATHER(space)                                                           \
+    static vf __attribute__((overloadable)) vgather(const space float *p, vi at) \
+    {                                                                            \
+        int where[VW];                                                           \
+        float t[VW];                                                             \
+        CAT(vstore, VW)(at, 0, where);                                           \
+        for (int i = 0; i < VW; i++)                                             \
+            t[i] = p[where[i]];                                                  \
+        return VLOAD(t);                                                         \
     }
 #endif
 VGATHER(global)

@@ -28,7 +28,7 @@ typedef struct gb_arena {
 // Zeroed memory that lives until gb_arena_finish; NULL (with a recorded error) when out of memory.
 void *gb_arena_alloc(gb_arena *arena, size_t bytes);
 void *gb_arena_array(gb_arena *arena, size_t count, size_t size);
-// Takes over malloc'ed memory, also in failure (NULL, with a recorded error).
+// Takes over malloc'ed memory, aligned as that is, also in failure (NULL, with a recorded error).
 void *gb_arena_adopt(gb_arena *arena, void *data);
 char *gb_arena_strdup(gb_arena *arena, const char *text);
 char *gb_arena_printf(gb_arena *arena, const char *format, ...)

@@ -26,10 +26,15 @@ void gb_parallel(size_t count, size_t grain, void (*work)(void *user, size_t fir
                  void *user)
 {
     piece pieces[MOST_THREADS];
+    if (count / grain < 2) { // before anything asks the system how many processors there are
+        if (count)
+            work(user, 0, count);
+        return;
+    }
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t n = processors < 1 ? 1 : processors < MOST_THREADS ? (size_t)processors : MOST_THREADS;
     if (n > count / grain)
-        n = count < grain ? count > 0 : count / grain;
+        n = count / grain;
     for (size_t i = 0; i < n; i++) {
         piece *p = &pieces[i];
         *p = (piece){.work = work, .user = user, .first = count * i / n,

@@ -155,7 +155,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     if (!s)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a session");
     s->dev = dev;
-    gb_program_ahead(dev, "copy", ""); // what every session needs, beside what comes before it
+    gb_program_ahead(dev, "copy", ""); // nearly every session needs it; meanwhile the graph is made
     s->loss = (gb_loss_spec){.kind = options->loss, .smoothing = options->label_smoothing};
     s->has_grad = grad;
     s->params = options->params;

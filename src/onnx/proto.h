@@ -21,8 +21,8 @@ enum {
 // The storage class of an ONNX element type; GB_ERR_UNSUPPORTED for strings, complex and the like.
 int gb_onnx_dtype(gb_dtype *out, int32_t code);
 
-// Converts a tensor. `folder` resolves external data, NULL forbids it. The proto's raw bytes are
-// freed on the way, as weights would otherwise be held twice.
+// Converts a tensor. `folder` resolves external data, NULL forbids it. The proto's raw bytes
+// become the tensor's or are freed, as weights would otherwise be held twice.
 int gb_onnx_tensor(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto, const char *folder);
 
 // Reads the `need` bytes of a tensor that lie in another file; *bytes is malloc'ed.

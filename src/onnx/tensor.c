@@ -191,8 +191,7 @@ static int read_shape(gb_shape *shape, const Onnx__TensorProto *proto)
     return 0;
 }
 
-static int convert(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto,
-                   const char *folder)
+static int convert(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto, const char *folder)
 {
     enum { EXTERNAL = 1 };
     gb_shape shape;
@@ -246,9 +245,7 @@ fail:
 int gb_onnx_tensor(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto, const char *folder)
 {
     int err = convert(out, arena, proto, folder);
-    if (err < 0)
-        return gb_fail_in(err, "tensor '%.200s'", proto->name ? proto->name : "");
-    return 0;
+    return err < 0 ? gb_fail_in(err, "tensor '%.200s'", proto->name ? proto->name : "") : 0;
 }
 
 int gb_onnx_decode_tensor(gb_tensor **out, gb_arena *arena, const void *bytes, size_t size,
