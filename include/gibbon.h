@@ -84,9 +84,24 @@ GB_API int gb_device_describe_all(char **text);
 typedef struct gb_model gb_model;
 
 /* Reads an ONNX image classifier, or "builtin:NAME", one that the library brings (`gibbon models`
- * lists them): one input (N,C,H,W), one output of a number per class. A file whose metadata holds
- * gibbon's preprocessing uses it; others take pixels as they are until gb_model_set_preprocess. */
+ * lists them). How it takes pictures (channels first or last, flat, whole numbers), which of its
+ * outputs holds the classes and what that holds (logits, probabilities, sigmoids, one number for
+ * two classes) is found out; gb_model_describe tells. A file whose metadata holds gibbon's
+ * preprocessing uses it; others take pixels as they are until gb_model_set_preprocess. */
 GB_API int gb_model_load(gb_model **out, const char *path);
+
+/* What a file does not make plain. A zeroed struct leaves everything to be found out. */
+typedef struct gb_model_options {
+    const char *input_layout; /* "nchw", "nhwc" or "flat" (C,H,W in a row); NULL: found */
+    int height, width;        /* of its pictures, where the file leaves them open or flat */
+    const char *output;       /* the output that holds the classes; NULL: found */
+    int class_axis;           /* the axis of it that counts the classes; the scores are means over
+                                 its other axes. 0: it has one number for each class */
+    const char *scores;       /* what it holds: "logits", "log-probabilities", "probabilities",
+                                 "sigmoids"; NULL or "find": found */
+} gb_model_options;
+GB_API int gb_model_load_as(gb_model **out, const char *path,
+                            const gb_model_options *options);
 GB_API void gb_model_free(gb_model *model);
 
 /* What happens between a pixel and the model's input, by a preset's name ("imagenet", "inception",
@@ -94,7 +109,8 @@ GB_API void gb_model_free(gb_model *model);
  * attacked network, so images and eps stay in the [0,1] range. */
 GB_API int gb_model_set_preprocess(gb_model *model, const char *preset_or_path);
 
-/* The size of the model's images. Where the file leaves it open, the preprocessing decides. */
+/* The size of the model's images, whatever the layout of its file. Where the file leaves it open,
+ * the preprocessing decides. */
 GB_API int gb_model_size(int *channels, int *height, int *width, const gb_model *model);
 
 /* Inputs, outputs and preprocessing in a few lines. The caller frees *text with gb_text_free. */
@@ -114,8 +130,8 @@ GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *mod
 GB_API void gb_session_free(gb_session *session);
 GB_API int64_t gb_session_classes(const gb_session *session);
 
-/* probability: (n, classes) floats, each row a softmax of the logits. images: (n,C,H,W); n need not
- * be a multiple of the batch. */
+/* probability: (n, classes) floats, the model's: of logits the softmax. images: (n,C,H,W); n need
+ * not be a multiple of the batch. */
 GB_API int gb_classify(float *probability, gb_session *session, const float *images, size_t n);
 
 /* ---- attacking ---- */

@@ -2,6 +2,7 @@
 // define is the inner function itself.
 #include "attack/attack.h"
 #include "attack/quantize.h"
+#include "classifier/classifier.h"
 #include "image/preproc.h"
 #include "models/builtin.h"
 
@@ -12,7 +13,10 @@
 
 struct gb_model {
     gb_graph *graph;
-    gb_shape shape;     // of the input as the file has it, open dimensions included
+    gb_classifier classifier;
+    gb_scores scores;   // what the output holds, as far as the caller says
+    int class_axis;     // of that output; 0: found
+    gb_shape shape;     // of the input (N,C,H,W), open dimensions included
     gb_preproc preproc; // settled for that; what the file leaves open follows from it
 };
 
@@ -74,8 +78,10 @@ static int set_preprocess(gb_model *model, const gb_preproc *preproc)
     gb_preproc p = *preproc;
     const int64_t *file = model->shape.dim;
     int64_t *dim = model->graph->in[0]->shape.dim;
-    int err = gb_preproc_fit_model(&p, file[1] < 0 ? 3 : (int)file[1],
-                                   file[2] < 0 ? 0 : (int)file[2], file[3] < 0 ? 0 : (int)file[3]);
+    int err = model->classifier.whole ? gb_preproc_whole(&p, true) : 0;
+    if (err == 0)
+        err = gb_preproc_fit_model(&p, (int)file[1], file[2] < 0 ? 0 : (int)file[2],
+                                   file[3] < 0 ? 0 : (int)file[3]);
     if (err < 0)
         return err;
     dim[1] = p.channels;
@@ -85,38 +91,45 @@ static int set_preprocess(gb_model *model, const gb_preproc *preproc)
     return 0;
 }
 
-static int check_input(const gb_graph *graph, const char *path)
+// What the caller says of the file, in our terms.
+static int read_options(gb_model *model, gb_classifier_options *out, const gb_model_options *o)
 {
-    const gb_value *in = graph->n_in == 1 ? graph->in[0] : NULL;
-    if (!in || in->type != GB_F32 || in->shape.rank != 4)
-        return gb_fail(GB_ERR_UNSUPPORTED,
-                       "%s: not a classifier of images: it does not have one input (N,C,H,W)",
-                       path);
-    for (int i = 1; i < 4; i++) {
-        if (in->shape.dim[i] > (i == 1 ? 4 : 1 << 16))
-            return gb_fail(GB_ERR_UNSUPPORTED, "%s: its images are too large", path);
-    }
-    return 0;
+    int err = 0;
+    *out = (gb_classifier_options){.height = o->height, .width = o->width, .output = o->output};
+    model->class_axis = o->class_axis;
+    GB_TRY(gb_layout_find(&out->layout, o->input_layout));
+    GB_TRY(gb_scores_find(&model->scores, o->scores));
+    if (o->height < 0 || o->width < 0 || !o->height != !o->width || o->class_axis < 0)
+        return gb_fail(GB_ERR_ARG, "gb_model_load_as: a size of %dx%d, class axis %d", o->height,
+                       o->width, o->class_axis);
+fail:
+    return err;
 }
 
-int gb_model_load(gb_model **out, const char *path)
+int gb_model_load_as(gb_model **out, const char *path, const gb_model_options *options)
 {
     char *missing = NULL;
+    gb_classifier_options how;
     gb_preproc preproc;
     int err = 0;
-    if (!out || !path)
-        return null_argument("gb_model_load");
+    if (!out || !path || !options)
+        return null_argument("gb_model_load_as");
     gb_model *model = calloc(1, sizeof *model);
     if (!model)
         return gb_fail(GB_ERR_NOMEM, "out of memory for a model");
+    GB_TRY(read_options(model, &how, options));
     GB_TRY(gb_model_read(&model->graph, NULL, path, NULL));
+    err = gb_classifier_open(&model->classifier, model->graph, &how);
+    if (err < 0) {
+        gb_fail_in(err, "%s", path);
+        goto fail;
+    }
     GB_TRY(gb_model_unsupported(&missing, model->graph));
     if (missing) {
         err = gb_fail(GB_ERR_UNSUPPORTED, "%s: operators that gibbon does not have: %s", path,
                       missing);
         goto fail;
     }
-    GB_TRY(check_input(model->graph, path));
     const char *stored = gb_graph_meta(model->graph, GB_PREPROC_META);
     if (stored)
         GB_TRY(gb_preproc_parse(&preproc, stored, "the model's metadata"));
@@ -130,6 +143,12 @@ fail:
     free(missing);
     gb_model_free(model);
     return err;
+}
+
+int gb_model_load(gb_model **out, const char *path)
+{
+    return out && path ? gb_model_load_as(out, path, &(gb_model_options){0})
+                       : null_argument("gb_model_load");
 }
 
 void gb_model_free(gb_model *model)
@@ -176,6 +195,10 @@ int gb_model_describe(char **text, const gb_model *model)
     for (size_t i = 0; i < g->n_out; i++)
         fprintf(out, "output %s: %s\n", g->out[i]->name,
                 gb_shape_text(shape, sizeof shape, &g->out[i]->shape));
+    if (*model->classifier.input)
+        fprintf(out, "%s\n", model->classifier.input);
+    if (*model->classifier.output)
+        fprintf(out, "%s\n", model->classifier.output);
     fprintf(out, "preprocessing %s\n",
             gb_preproc_text(preprocess, sizeof preprocess, &model->preproc));
     return fclose(out) ? gb_fail(GB_ERR_NOMEM, "out of memory") : 0;
@@ -201,7 +224,8 @@ fail:
 static gb_session_options session_options(const gb_model *model, gb_device *dev, int64_t batch)
 {
     const gb_preproc *p = &model->preproc;
-    gb_session_options o = {.batch = batch, .at_logits = true, .log = gb_device_get_log(dev)};
+    gb_session_options o = {.batch = batch, .scores = model->scores,
+                            .class_axis = model->class_axis, .log = gb_device_get_log(dev)};
     o.normalize = (gb_normalize){.on = true, .bgr = p->bgr, .range = p->range};
     memcpy(o.normalize.mean, p->mean, sizeof p->mean);
     memcpy(o.normalize.std, p->std, sizeof p->std);
@@ -226,8 +250,8 @@ int gb_classify(float *probability, gb_session *session, const float *images, si
     int err = gb_session_logits(session, probability, images, n);
     for (size_t i = 0; i < n && err >= 0; i++) {
         float *row = probability + i * classes;
-        gb_softmax(row, row, classes);
-        if (isnan(row[0]))
+        gb_probabilities(row, classes, gb_session_head(session)->kind);
+        if (!gb_all_finite(row, classes))
             err = gb_fail(GB_ERR_NUMERIC, "image %zu: the model's logits are NaN or infinite", i);
     }
     return err;

@@ -15,6 +15,7 @@ ALLOWED = {
     "models": "base ir onnx",
     "op": "base device ir ref",
     "engine": "base device ir ref op",
+    "classifier": "base ir op engine",
     "optim": "base device",
     "image": "base",
     "data": "base image",
@@ -22,8 +23,8 @@ ALLOWED = {
     "train": "base device ir engine optim data",
     "eval": "base image data attack",
     "report": "base ir image data attack eval",
-    "api": "base device ir onnx models op engine optim image data attack train eval report",
-    "tools": "base device ir ref onnx models op engine optim image data attack train eval report",
+    "api": "base device ir onnx models op engine classifier optim image data attack train eval report",
+    "tools": "base device ir ref onnx models op engine classifier optim image data attack train eval report",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CL_CALL = re.compile(r"\b(cl[A-Z]\w+|CLBlast\w+)\s*\(")

@@ -63,8 +63,8 @@ static const char *class_name(attack_task *t, int index)
 static gb_verdict judge(attack_task *t, size_t row)
 {
     float *scores = t->logits + row * t->classes;
-    gb_softmax(scores, scores, t->classes);
-    int best = gb_argmax(scores, t->classes);
+    int best = gb_argmax(scores, t->classes); // two of their probabilities may round to one
+    gb_probabilities(scores, t->classes, gb_session_head(gb_attack_session(t->attack))->kind);
     return (gb_verdict){best, class_name(t, best), (double)scores[best]};
 }
 
@@ -236,7 +236,7 @@ static int draw_sheet(attack_task *t)
     const gb_attack_config *config = gb_attack_get_config(t->attack);
     const gb_setting *setting;
     const gb_method *method;
-    const char *slash = strrchr(t->report.model, '/');
+    const char *slash = strrchr(t->report.model.path, '/');
     int err = 0;
     if (t->n_shown < 2)
         return 0;
@@ -247,7 +247,7 @@ static int draw_sheet(attack_task *t)
     const char *path = gb_arena_printf(&t->arena, "%s/sheet.png", t->cli->output);
     const char *title = gb_arena_printf(
         &t->arena, "%s, %s, %s ball of %s: %zu of %zu fooled%s",
-        slash ? slash + 1 : t->report.model, config->method,
+        slash ? slash + 1 : t->report.model.path, config->method,
         config->norm == GB_NORM_LINF ? "Linf" : "L2", eps, summary.success, summary.images,
         t->n_shown < summary.images - summary.failed ? "; the first of them" : "");
     if (!path || !title)

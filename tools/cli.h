@@ -4,6 +4,7 @@
 
 #include "base/ranks.h"
 #include "device/device.h"
+#include "engine/scores.h"
 #include "options.h"
 #include "rehearsal.h"
 
@@ -29,6 +30,8 @@ typedef struct cli {
     const cli_command *command;
     const char *device, *precision, *preprocess, *labels, *output;
     int64_t batch; // 0: not given
+    const char *input_layout, *input_size, *model_output, *scores; // how to take the model
+    int64_t class_axis; // 0: not given
     uint64_t seed;
     bool json, quiet, verbose, allow_nonfinite;
     option_texts words; // arguments that are no options
@@ -51,6 +54,22 @@ typedef struct cli {
     {"preprocess", 0, OPTION_TEXT, offsetof(cli, preprocess), "PRESET|FILE", \
      "how pictures become the model's input: imagenet, inception, caffe, unit, cifar10 or a JSON " \
      "file (default: the model's metadata, else guessed and said)"}
+#define CLI_MODEL \
+    {"input-layout", 0, OPTION_TEXT, offsetof(cli, input_layout), "nchw|nhwc|flat", \
+     "how the model takes a picture: channels first, channels last, or all in a row, channels " \
+     "first (default: found in the graph, and said where it is not nchw)"}, \
+    {"input-size", 0, OPTION_TEXT, offsetof(cli, input_size), "HxW", \
+     "the size of its pictures where the file leaves it open or flat"}, \
+    {"output", 0, OPTION_TEXT, offsetof(cli, model_output), "NAME", \
+     "the model's output that holds the classes (default: the one that looks like it, and said " \
+     "where there are several)"}, \
+    {"classes", 0, OPTION_INT, offsetof(cli, class_axis), "AXIS", \
+     "the axis of that output that counts the classes; scores are means over its other axes", 1, \
+     7}, \
+    {"scores", 0, OPTION_CHOICE, offsetof(cli, scores), \
+     "find|logits|log-probabilities|probabilities|sigmoids", \
+     "what that output holds (default: found in the graph, else by what it gives for noise, and " \
+     "said where it is not logits)", .choices = gb_scores_names}
 #define CLI_LABELS \
     {"labels", 0, OPTION_TEXT, offsetof(cli, labels), "FILE", \
      "class names, one a line in class order, or lines of \"INDEX<tab>ID<tab>NAME\""}
@@ -61,7 +80,7 @@ typedef struct cli {
     {"seed", 0, OPTION_SEED, offsetof(cli, seed), "N", \
      "of the random numbers; the same seed gives the same result (default: 0)"}
 #define CLI_OUTPUT(text) \
-    {"output", 'o', OPTION_TEXT, offsetof(cli, output), "DIR", text}
+    {"out", 'o', OPTION_TEXT, offsetof(cli, output), "DIR", text}
 #define CLI_JSON {"json", 0, OPTION_FLAG, offsetof(cli, json), NULL, "print JSON for programs"}
 #define CLI_QUIET \
     {"quiet", 'q', OPTION_FLAG, offsetof(cli, quiet), NULL, "no notes and no progress"}

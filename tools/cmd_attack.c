@@ -25,6 +25,7 @@ static const option_entry table[] = {
                "of all of them (default: out)"),
     CLI_PREPROCESS,
     CLI_LABELS,
+    CLI_MODEL,
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
@@ -97,7 +98,7 @@ static int execute(attack_task *t, const values *v)
     if (c->words.count < 1)
         return cli_usage(c, "give a model and pictures");
     GB_TRY(configure(&config, v));
-    GB_TRY(model_load(&model, c, c->words.text[0]));
+    GB_TRY(model_load_classifier(&model, &t->p.classifier, c, c->words.text[0], 0));
     GB_TRY(pictures_open(&t->p, c, model));
     GB_TRY(pictures_own(&t->p, c, model));
     GB_TRY(check_output(c->output));
@@ -108,9 +109,8 @@ static int execute(attack_task *t, const values *v)
     GB_TRY(find_classes(t, v));
     GB_TRY(attack_prepare(t));
     t->report.device = gb_device_get_info(t->dev);
-    t->report.model = c->words.text[0];
-    t->report.preprocess = t->p.preproc.name;
-    t->report.batch = (int64_t)t->batch;
+    t->report.model = model_facts(&t->p.classifier, c->words.text[0], t->p.preproc.name,
+                                  gb_attack_session(t->attack));
     t->report.config = gb_attack_get_config(t->attack);
     if (!c->json)
         gb_report_head_text(stdout, &t->report);

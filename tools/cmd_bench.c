@@ -24,6 +24,7 @@ static const option_entry table[] = {
      "a line for each layer: time, operations and bytes a second, share of the roofline"},
     CLI_BATCH,
     CLI_PREPROCESS,
+    CLI_MODEL,
     CLI_DEVICE,
     CLI_PRECISION,
     CLI_NONFINITE,
@@ -125,12 +126,13 @@ static int execute(task *t)
     int err = 0;
     if (c->words.count != 1)
         return cli_usage(c, "give one model");
-    GB_TRY(model_load(&t->model, c, c->words.text[0]));
+    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0], 0));
     GB_TRY(pictures_preprocess(&t->p, c, t->model));
     GB_TRY(cli_open_device(&t->dev, c));
     cli_catch_interrupt();
 
-    gb_session_options options = {.batch = c->batch ? c->batch : 1, .at_logits = true,
+    gb_session_options options = {.batch = c->batch ? c->batch : 1, .scores = model_scores(c),
+                                  .class_axis = (int)c->class_axis,
                                   .normalize = t->p.normalize, .log = &c->log};
     double start = cli_seconds();
     GB_TRY(model_session(&t->session, c, t->dev, t->model, &options));

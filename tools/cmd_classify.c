@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct values {
     cli cli;
@@ -18,6 +19,7 @@ static const option_entry table[] = {
      100},
     CLI_PREPROCESS,
     CLI_LABELS,
+    CLI_MODEL,
     CLI_BATCH,
     CLI_DEVICE,
     CLI_PRECISION,
@@ -35,13 +37,15 @@ typedef struct task {
     pictures p;
     size_t batch, classes;
     float *images; // (batch, pixels)
-    float *scores; // (batch, classes): logits, then probabilities
+    float *scores; // (batch, classes)
+    float *shares; // [classes]: the probabilities of one picture
     size_t *row;   // [batch]: which picture a row is
     json_t *report;
 } task;
 
-// Prints the most probable classes of a picture; spoils p[].
-static void tell(task *t, const gb_item *item, float *p)
+// Prints the most probable classes of a picture; spoils its scores, which tell classes apart whose
+// probabilities round to the same.
+static void tell(task *t, const gb_item *item, float *scores)
 {
     char name[4096], label[256];
     gb_item_text(name, sizeof name, item);
@@ -49,16 +53,17 @@ static void tell(task *t, const gb_item *item, float *p)
     if (!t->v.cli.json)
         printf("%s\n", name);
     for (int64_t k = 0; k < t->v.top && (size_t)k < t->classes; k++) {
-        int best = gb_argmax(p, t->classes);
+        int best = gb_argmax(scores, t->classes);
         const gb_class *known = gb_labels_at(&t->p.labels, best);
         gb_labels_text(label, sizeof label, &t->p.labels, best);
         if (t->v.cli.json)
             json_array_append_new(top, json_pack("{s:i, s:o, s:f}", "class", best, "name",
                                                  known ? json_string(label) : json_null(),
-                                                 "probability", (double)p[best]));
+                                                 "probability", (double)t->shares[best]));
         else
-            printf("  %6.2f %%  %4d  %s\n", 100 * (double)p[best], best, known ? label : "");
-        p[best] = -1;
+            printf("  %6.2f %%  %4d  %s\n", 100 * (double)t->shares[best], best,
+                   known ? label : "");
+        scores[best] = -INFINITY;
     }
     if (t->v.cli.json)
         json_array_append_new(json_object_get(t->report, "images"),
@@ -82,8 +87,9 @@ static int classify(task *t, size_t first, size_t count)
     for (size_t r = 0; r < rows; r++) {
         float *scores = t->scores + r * t->classes;
         const gb_item *item = &t->p.list.item[t->row[r]];
-        gb_softmax(scores, scores, t->classes);
-        if (isnan(scores[0])) {
+        memcpy(t->shares, scores, t->classes * sizeof *scores);
+        gb_probabilities(t->shares, t->classes, gb_session_head(t->session)->kind);
+        if (!gb_all_finite(t->shares, t->classes)) {
             err = gb_fail(GB_ERR_NUMERIC, "%s: the model's logits are NaN or infinite", item->path);
             goto fail;
         }
@@ -99,14 +105,15 @@ static int execute(task *t)
     int err = 0;
     if (c->words.count < 1)
         return cli_usage(c, "give a model and pictures");
-    GB_TRY(model_load(&t->model, c, c->words.text[0]));
+    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0], 0));
     GB_TRY(pictures_open(&t->p, c, t->model));
     GB_TRY(pictures_own(&t->p, c, t->model));
     cli_rehearse(c);
     GB_TRY(cli_open_device(&t->dev, c));
     gb_session_options options = {
         .batch = pictures_batch(&t->p, c),
-        .at_logits = true,
+        .scores = model_scores(c),
+        .class_axis = (int)c->class_axis,
         .normalize = t->p.normalize,
         .log = &c->log,
     };
@@ -116,14 +123,17 @@ static int execute(task *t)
     pictures_check_labels(&t->p, c, (int64_t)t->classes);
     t->images = calloc(t->batch * t->p.pixels, sizeof *t->images);
     t->scores = calloc(t->batch * t->classes, sizeof *t->scores);
+    t->shares = calloc(t->classes, sizeof *t->shares);
     t->row = calloc(t->batch, sizeof *t->row);
-    if (!t->images || !t->scores || !t->row)
+    if (!t->images || !t->scores || !t->shares || !t->row)
         return gb_fail(GB_ERR_NOMEM, "out of memory for %zu pictures", t->batch);
-    if (c->json)
-        t->report = json_pack("{s:o, s:{s:o, s:s}, s:[]}", "device",
-                              gb_report_device_json(gb_device_get_info(t->dev)), "model", "path",
-                              gb_report_text_json(c->words.text[0]), "preprocess",
-                              t->p.preproc.name, "images");
+    if (c->json) {
+        const gb_report_model facts = model_facts(&t->p.classifier, c->words.text[0],
+                                                  t->p.preproc.name, t->session);
+        t->report = json_pack("{s:o, s:o, s:[]}", "device",
+                              gb_report_device_json(gb_device_get_info(t->dev)), "model",
+                              gb_report_model_json(&facts), "images");
+    }
     cli_catch_interrupt();
     for (size_t i = 0; i < t->p.list.count; i += t->batch) {
         size_t left = t->p.list.count - i;
@@ -153,6 +163,7 @@ static int run(int argc, char **argv)
     code = cli_end(&t.v.cli, execute(&t));
     free(t.images);
     free(t.scores);
+    free(t.shares);
     free(t.row);
     json_decref(t.report);
     pictures_close(&t.p);

@@ -30,6 +30,7 @@ static const option_entry table[] = {
                "where it was interrupted"),
     CLI_PREPROCESS,
     CLI_LABELS,
+    CLI_MODEL,
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
@@ -64,14 +65,15 @@ static int open_model(eval_task *t)
     int64_t batch = c->batch ? c->batch : USUAL;
     int err = 0;
     model_only.words.count = 1;
-    GB_TRY(model_load(&t->model, c, c->words.text[0]));
+    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0], 0));
     GB_TRY(pictures_open(&t->p, &model_only, t->model));
     cli_rehearse(c);
     GB_TRY(cli_open_device(&t->dev, c));
     batch = t->limit && t->limit < batch ? t->limit : batch;
     if (t->config.method)
         return model_attack(&t->attack, c, t->dev, t->model, batch, &t->p.normalize, &t->config);
-    gb_session_options options = {.batch = batch, .at_logits = true,
+    gb_session_options options = {.batch = batch, .scores = model_scores(c),
+                                  .class_axis = (int)c->class_axis,
                                   .normalize = t->p.normalize, .log = &c->log};
     GB_TRY(model_session(&t->session, c, t->dev, t->model, &options));
 fail:
@@ -144,8 +146,9 @@ static int conclude(eval_task *t, gb_metrics *m, double seconds)
     GB_TRY(gb_metrics_count(m, t->rows.row, t->rows.n, (int)classes, attack,
                             attack && t->config.eight_bit));
     const gb_eval_report report = {
-        .device = gb_device_get_info(t->dev), .model = t->cli->words.text[0],
-        .preprocess = t->p.preproc.name, .batch = gb_session_batch(session_of(t)),
+        .device = gb_device_get_info(t->dev),
+        .model = model_facts(&t->p.classifier, t->cli->words.text[0], t->p.preproc.name,
+                             session_of(t)),
         .ranks = t->cli->ranks.size, .data = t->data, .data_classes = t->data_classes,
         .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = name,
         .metrics = m, .earlier = t->earlier, .seconds = seconds};

@@ -25,6 +25,7 @@ static const option_entry table[] = {
      "the memory plan of the gradient: what lives when, and the peak"},
     {"operators", 0, OPTION_FLAG, offsetof(values, operators), NULL,
      "list the ONNX operators that gibbon has, and nothing else"},
+    CLI_MODEL,
     CLI_BATCH,
     CLI_DEVICE,
     CLI_JSON,
@@ -136,7 +137,8 @@ static bool size_is_open(const gb_graph *model)
     return false;
 }
 
-static int gather_memory(json_t *report, const gb_graph *model, const values *v, gb_device *dev)
+static int gather_memory(json_t *report, const gb_graph *model, const values *v, gb_device *dev,
+                         bool classifies)
 {
     const cli *c = &v->cli;
     static const char *const name[] = {"forward", "gradient"};
@@ -145,6 +147,8 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
     for (int grad = 0; grad < 2; grad++) {
         gb_session *s = NULL;
         gb_session_options options = {.batch = c->batch, .grad = grad,
+                                      .scores = classifies ? model_scores(c) : GB_SCORES_RAW,
+                                      .class_axis = (int)c->class_axis,
                                       .loss = grad ? GB_LOSS_CE : GB_LOSS_NONE, .log = &c->log};
         const size_t before = gb_device_allocated(dev);
         err = gb_session_create(&s, dev, model, &options);
@@ -153,6 +157,13 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
             continue;
         }
         const gb_session_stats *t = gb_session_get_stats(s);
+        if (classifies && gb_session_head(s)->kind != GB_SCORES_RAW) {
+            const gb_head *head = gb_session_head(s);
+            json_t *k = json_object_get(report, "classifier");
+            put(k, "scores", json_string(gb_scores_names[head->holds - GB_SCORES_FIND]));
+            put(k, "scores_note", gb_report_text_json(head->how));
+            put(k, "count", json_integer(gb_session_classes(s)));
+        }
         size_t launches = t->launches_forward + t->launches_backward;
         put(plans, name[grad],
             json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "weight_bytes",
@@ -173,11 +184,30 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
     return 0;
 }
 
-static int gather(json_t *report, const gb_graph *model, const values *v)
+// How the model is taken as a classifier of pictures; false: it is none, and stays as it is.
+static bool gather_classifier(json_t *report, gb_classifier *k, gb_graph *model, const cli *c)
+{
+    int err = model_as_classifier(k, model, c, 0);
+    if (err < 0) {
+        put(report, "classifier",
+            json_pack("{s:o}", "error", gb_report_text_json(gb_last_error())));
+        return false;
+    }
+    const gb_shape *shape = &model->in[0]->shape;
+    put(report, "classifier",
+        json_pack("{s:s, s:o, s:o, s:b, s:b, s:o, s:o}", "layout", gb_layout_names[k->layout - 1],
+                  "pictures", shape_json(shape), "output", gb_report_text_json(model->out[0]->name),
+                  "batch_in_file", k->batched, "whole_numbers", k->whole, "input_note",
+                  gb_report_text_json(k->input), "output_note", gb_report_text_json(k->output)));
+    return true;
+}
+
+static int gather(json_t *report, gb_graph *model, const values *v)
 {
     const cli *c = &v->cli;
     char *missing = NULL;
     gb_device *dev = NULL;
+    gb_classifier k;
     int err = 0;
     put(report, "model", gb_report_text_json(c->words.text[0]));
     put(report, "producer", gb_report_text_json(model->producer));
@@ -188,6 +218,7 @@ static int gather(json_t *report, const gb_graph *model, const values *v)
     put(report, "operators", count_operators(model));
     put(report, "parameters", json_integer(gb_graph_parameters(model)));
     put(report, "preprocess", gb_report_text_json(gb_graph_meta(model, GB_PREPROC_META)));
+    bool classifies = gather_classifier(report, &k, model, c);
     GB_TRY(gb_model_unsupported(&missing, model));
     put(report, "unsupported", gb_report_text_json(missing));
     bool finite = model_check_finite(model, c->words.text[0]) >= 0;
@@ -208,7 +239,7 @@ static int gather(json_t *report, const gb_graph *model, const values *v)
     }
     GB_TRY(err);
     put(report, "device", gb_report_device_json(gb_device_get_info(dev)));
-    GB_TRY(gather_memory(report, model, v, dev));
+    GB_TRY(gather_memory(report, model, v, dev, classifies));
 fail:
     gb_device_close(dev);
     free(missing);
@@ -270,6 +301,24 @@ static void print_memory(const json_t *plans)
     }
 }
 
+static void print_classifier(const json_t *k)
+{
+    static const char *const notes[] = {"input_note", "output_note", "scores_note"};
+    char buf[256];
+    if (json_object_get(k, "error")) {
+        printf("%-12s no: %s\n", "classifier", text_of(k, "error"));
+        return;
+    }
+    printf("%-12s of pictures N,C,H,W of %s, classes in '%s'", "classifier",
+           shape_text(buf, sizeof buf, json_object_get(k, "pictures")), text_of(k, "output"));
+    if (json_object_get(k, "count"))
+        printf(" (%.0f, %s)", number_of(k, "count"), text_of(k, "scores"));
+    putchar('\n');
+    for (size_t i = 0; i < GB_COUNT(notes); i++)
+        if (*text_of(k, notes[i]))
+            printf("%-12s %s\n", "", text_of(k, notes[i]));
+}
+
 static void print_text(const json_t *report)
 {
     static const char *const ends[] = {"inputs", "outputs"};
@@ -287,6 +336,7 @@ static void print_text(const json_t *report)
                    text_of(item, "type"),
                    shape_text(buf, sizeof buf, json_object_get(item, "shape")));
     }
+    print_classifier(json_object_get(report, "classifier"));
     printf("%-12s", "operators");
     json_object_foreach(json_object_get(report, "operators"), name, item)
         printf(" %s %lld", name, (long long)json_integer_value(item));

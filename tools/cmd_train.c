@@ -40,6 +40,7 @@ static const option_entry table[] = {
      "go on from the checkpoint, as if the run had never stopped"},
     CLI_PREPROCESS,
     CLI_LABELS,
+    CLI_MODEL,
     CLI_SEED,
     CLI_DEVICE,
     CLI_PRECISION,
@@ -95,7 +96,8 @@ static int make_model(task *t, const char *word)
         if (v->activation)
             return gb_fail(GB_ERR_ARG, "--activation: %s is no architecture, and its activations "
                            "are what they are", word);
-        return model_load(&t->model, &v->cli, word);
+        return model_load_classifier(&t->model, &t->p.classifier, &v->cli, word,
+                                     (size_t)t->data->classes);
     }
     const gb_arch_options options = {.channels = t->data->channels, .height = t->data->height,
                                      .width = t->data->width, .classes = t->data->classes,
@@ -147,11 +149,13 @@ fail:
 static int prepare(task *t)
 {
     cli *c = &t->v.cli;
+    gb_classifier source;
     int err = 0;
     GB_TRY(open_data(t));
     GB_TRY(make_model(t, c->words.text[0]));
     if (t->v.source)
-        GB_TRY(model_load(&t->source, c, t->v.source));
+        GB_TRY(model_load_classifier(&t->source, &source, c, t->v.source,
+                                     (size_t)t->data->classes));
     GB_TRY(pictures_preprocess(&t->p, c, t->model));
     GB_TRY(gb_dataset_fit(t->data, &t->p.preproc));
     if (t->held)
@@ -176,7 +180,9 @@ static int write_model(task *t, const gb_epoch *last, size_t epochs)
     GB_TRY(gb_params_download(p, t->weights));
     for (size_t i = 0; i < p->n_param; i++)
         weight[i] = (gb_onnx_weight){p->param[i].name, t->weights + p->param[i].offset};
-    GB_TRY(gb_onnx_save(t->v.cli.output, t->model, weight, p->n_param));
+    gb_value *input = gb_classifier_unwrap(&t->p.classifier, t->model);
+    err = gb_onnx_save(t->v.cli.output, t->model, weight, p->n_param);
+    gb_classifier_wrap(&t->p.classifier, t->model, input);
 fail:
     free(weight);
     return err;
@@ -299,6 +305,8 @@ static int start(task *t)
 {
     const values *v = &t->v;
     const gb_train_task job = {.model = t->model, .source = t->source,
+                               .scores = model_scores(&v->cli),
+                               .class_axis = (int)v->cli.class_axis,
                                .normalize = t->p.normalize, .data = t->data, .held = t->held,
                                .ranks = &t->v.cli.ranks, .checkpoint = t->checkpoint,
                                .checkpoint_every = (int)v->checkpoint_every, .log = &v->cli.log};

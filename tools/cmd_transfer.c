@@ -30,6 +30,7 @@ static const option_entry table[] = {
      "in their order"},
     CLI_OUTPUT("where the matrix goes as a picture, transfer.png"),
     CLI_LABELS,
+    CLI_MODEL,
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
@@ -104,7 +105,7 @@ static int load(task *t, size_t i)
     s->cli = t->v.cli;
     s->cli.words = (option_texts){.text = t->v.cli.words.text + i, .count = 1};
     s->cli.preprocess = given->count ? given->text[given->count > 1 ? i : 0] : NULL;
-    GB_TRY(model_load(&s->model, &s->cli, s->cli.words.text[0]));
+    GB_TRY(model_load_classifier(&s->model, &s->p.classifier, &s->cli, s->cli.words.text[0], 0));
     GB_TRY(pictures_open(&s->p, &s->cli, s->model));
     if (s->p.channels != first->channels || s->p.height != first->height ||
         s->p.width != first->width) {
@@ -138,10 +139,14 @@ static int print_json(const task *t)
     const gb_transfer *r = &t->result;
     json_t *models = json_array(), *matrix = json_array();
     for (size_t s = 0; s < t->n; s++) {
+        const subject *one = &t->subject[s];
+        const gb_report_model facts = model_facts(&one->p.classifier, one->cli.words.text[0],
+                                                  one->p.preproc.name,
+                                                  gb_attack_session(one->attack));
         json_array_append_new(models, json_pack(
-            "{s:o, s:s, s:I, s:f}", "path", gb_report_text_json(t->v.cli.words.text[s]),
-            "preprocess", t->subject[s].p.preproc.name, "correct", (json_int_t)r->correct[s],
-            "accuracy", (double)r->correct[s] / (double)r->images));
+            "{s:I, s:f}", "correct", (json_int_t)r->correct[s], "accuracy",
+            (double)r->correct[s] / (double)r->images));
+        json_object_update_new(json_array_get(models, s), gb_report_model_json(&facts));
         json_t *row = json_array();
         for (size_t k = 0; k < t->n; k++) {
             const double percent = t->percent[s * t->n + k];

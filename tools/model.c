@@ -37,30 +37,118 @@ int model_check_finite(const gb_graph *model, const char *path)
     return 0;
 }
 
-int model_load(gb_graph **out, const cli *c, const char *path)
+static int read_model(gb_graph **out, const cli *c, const char *path)
 {
-    gb_graph *model = NULL;
     const gb_arch *arch;
+    int err = gb_model_read(out, &arch, path, NULL);
+    if (err >= 0 && arch)
+        cli_note(c, "%s: untrained, with the initial weights of seed 0", path);
+    return err;
+}
+
+// What cannot run is refused.
+static int check(const gb_graph *model, const cli *c, const char *path)
+{
     char *missing = NULL;
     int err = 0;
-    GB_TRY(gb_model_read(&model, &arch, path, NULL));
-    if (arch)
-        cli_note(c, "%s: untrained, with the initial weights of seed 0", path);
     GB_TRY(gb_model_unsupported(&missing, model));
-    if (missing) {
+    if (missing)
         err = gb_fail(GB_ERR_UNSUPPORTED,
                       "%s: operators that gibbon does not have: %s (gibbon info --operators lists "
                       "those it has)", path, missing);
-        goto fail;
-    }
-    if (!c->allow_nonfinite)
-        GB_TRY(model_check_finite(model, path));
+    else if (!c->allow_nonfinite)
+        err = model_check_finite(model, path);
+fail:
+    free(missing);
+    return err;
+}
+
+int model_load(gb_graph **out, const cli *c, const char *path)
+{
+    gb_graph *model = NULL;
+    int err = 0;
+    GB_TRY(read_model(&model, c, path));
+    GB_TRY(check(model, c, path));
     *out = model;
     return 0;
 fail:
-    free(missing);
     gb_graph_free(model);
     return err;
+}
+
+// "224x224" or "224"
+static int parse_size(int *height, int *width, const char *text)
+{
+    enum { MOST = 1 << 14 };
+    char *end = NULL;
+    long h = text ? strtol(text, &end, 10) : 0, w = h;
+    if (text && *end == 'x')
+        w = strtol(end + 1, &end, 10);
+    if (text && (*end || h < 1 || w < 1 || h > MOST || w > MOST))
+        return gb_fail(GB_ERR_ARG, "--input-size '%.40s' is no size such as 224x224", text);
+    *height = (int)h;
+    *width = (int)w;
+    return 0;
+}
+
+int model_as_classifier(gb_classifier *k, gb_graph *model, const cli *c, size_t names)
+{
+    gb_classifier_options options = {.output = c->model_output, .names = names};
+    int err = 0;
+    GB_TRY(parse_size(&options.height, &options.width, c->input_size));
+    GB_TRY(gb_layout_find(&options.layout, c->input_layout));
+    GB_TRY(gb_classifier_open(k, model, &options));
+fail:
+    return err;
+}
+
+int model_load_classifier(gb_graph **out, gb_classifier *k, const cli *c, const char *path,
+                          size_t names)
+{
+    gb_graph *model = NULL;
+    int err = 0;
+    GB_TRY(read_model(&model, c, path));
+    if ((err = model_as_classifier(k, model, c, names)) < 0) {
+        gb_fail_in(err, "%s", path);
+        goto fail;
+    }
+    GB_TRY(check(model, c, path));
+    if (*k->input)
+        cli_note(c, "model: %s", k->input);
+    if (*k->output)
+        cli_note(c, "model: %s", k->output);
+    *out = model;
+    return 0;
+fail:
+    gb_graph_free(model);
+    return err;
+}
+
+gb_scores model_scores(const cli *c)
+{
+    gb_scores scores;
+    gb_scores_find(&scores, c->scores); // the option takes no other name
+    return scores;
+}
+
+gb_report_model model_facts(const gb_classifier *k, const char *path, const char *preprocess,
+                            const gb_session *s)
+{
+    const gb_head *head = gb_session_head(s);
+    return (gb_report_model){.path = path, .preprocess = preprocess, .batch = gb_session_batch(s),
+                             .scores = gb_scores_names[head->holds - GB_SCORES_FIND],
+                             .assumed = {k->input, k->output, head->how}};
+}
+
+// Says what the scores are where they are no plain logits.
+static void tell_head(const cli *c, const gb_session *s)
+{
+    const gb_head *head = gb_session_head(s);
+    if (*head->how)
+        cli_note(c, "model: output '%s' holds %s", gb_session_output(s, 0)->name, head->how);
+    if (c->class_axis)
+        cli_note(c, "model: axis %lld of output '%s' counts the classes; scores are means over the "
+                 "others", (long long)c->class_axis, gb_session_output(s, 0)->name);
 }
 
 bool model_try_own_batch(const cli *c, int err, const gb_graph *model, gb_session_options *options)
@@ -87,6 +175,8 @@ int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph
     }
     if (model_try_own_batch(c, err, model, options))
         err = gb_session_create(out, dev, model, options);
+    if (err >= 0)
+        tell_head(c, *out);
     if (gb_device_rehearses(dev))
         rehearsal_end(dev, err < 0                            ? err
                            : options->grad || options->seed ? gb_session_gradient(*out)
@@ -97,10 +187,14 @@ int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph
 int model_attack(gb_attack **out, const cli *c, gb_device *dev, const gb_graph *model,
                  int64_t batch, const gb_normalize *normalize, const gb_attack_config *config)
 {
-    gb_session_options base = {.batch = batch, .normalize = *normalize, .log = &c->log};
+    gb_session_options base = {.batch = batch, .scores = model_scores(c),
+                               .class_axis = (int)c->class_axis, .normalize = *normalize,
+                               .log = &c->log};
     int err = gb_attack_create(out, dev, model, &base, config);
     if (model_try_own_batch(c, err, model, &base))
         err = gb_attack_create(out, dev, model, &base, config);
+    if (err >= 0)
+        tell_head(c, gb_attack_session(*out));
     if (gb_device_rehearses(dev))
         rehearsal_end(dev, err < 0 ? err : gb_attack_rehearse(*out));
     return err;

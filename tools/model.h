@@ -5,10 +5,24 @@
 #include "cli.h"
 
 #include "attack/attack.h"
+#include "classifier/classifier.h"
+#include "report/report.h"
 
 // Loads an ONNX file or a built-in model (builtin:NAME) and refuses what cannot run: unsupported
 // operators, and NaN or infinite weights unless --allow-nonfinite.
 int model_load(gb_graph **out, const cli *c, const char *path);
+
+// The same as a classifier of pictures, with one input (N,C,H,W) and one output, as the options of
+// CLI_MODEL say and the graph tells; says what is not usual. names: of classes, 0: unknown.
+int model_load_classifier(gb_graph **out, gb_classifier *k, const cli *c, const char *path,
+                          size_t names);
+// The same of a model that is loaded; says nothing.
+int model_as_classifier(gb_classifier *k, gb_graph *model, const cli *c, size_t names);
+// What --scores says.
+gb_scores model_scores(const cli *c);
+// What a report tells of the model, once its session is open.
+gb_report_model model_facts(const gb_classifier *k, const char *path, const char *preprocess,
+                            const gb_session *s);
 
 // A session at options->batch, or at what can be had: half of it, again and again, while it does
 // not fit into the device's memory; the model's own where the model runs at no other. Says so.

@@ -17,20 +17,10 @@ static const char *guess(int channels, int height, int width)
 
 int pictures_preprocess(pictures *p, const cli *c, gb_graph *model)
 {
-    char text[256], names[600];
+    char text[256];
     int err = 0;
-    if (model->n_in != 1 || model->in[0]->shape.rank != 4 || model->in[0]->type != GB_F32)
-        return gb_fail(GB_ERR_UNSUPPORTED,
-                       "%s: a classifier of pictures has one input of N,C,H,W; this model has %s "
-                       "(gibbon run takes any model)", c->words.text[0],
-                       model_names(names, sizeof names, model->in, model->n_in));
     gb_shape *shape = &model->in[0]->shape;
-    int64_t channels = shape->dim[1] < 0 ? 3 : shape->dim[1];
-    for (int i = 2; i < 4; i++) {
-        if (channels > 4 || shape->dim[i] > 1 << 16)
-            return gb_fail(GB_ERR_UNSUPPORTED, "%s: pictures of %s are beyond gibbon",
-                           c->words.text[0], gb_shape_text(text, sizeof text, shape));
-    }
+    int64_t channels = shape->dim[1];
     int height = shape->dim[2] < 0 ? 0 : (int)shape->dim[2];
     int width = shape->dim[3] < 0 ? 0 : (int)shape->dim[3];
     const char *stored = gb_graph_meta(model, GB_PREPROC_META), *how = "";
@@ -42,6 +32,8 @@ int pictures_preprocess(pictures *p, const cli *c, gb_graph *model)
         GB_TRY(gb_preproc_find(&p->preproc, guess((int)channels, height, width)));
         how = " [assumed from the input's size; set it with --preprocess]";
     }
+    if (p->classifier.whole)
+        GB_TRY(gb_preproc_whole(&p->preproc, c->preprocess || stored));
     GB_TRY(gb_preproc_fit_model(&p->preproc, (int)channels, height, width));
     cli_note(c, "preprocess: %s%s", gb_preproc_text(text, sizeof text, &p->preproc), how);
     p->channels = p->preproc.channels;

@@ -7,6 +7,7 @@
 #include "data/data.h"
 
 typedef struct pictures {
+    gb_classifier classifier; // how the model was taken (model_load_classifier)
     gb_preproc preproc;     // settled for the model
     gb_normalize normalize; // the part of it that runs on the device
     gb_labels labels;       // empty without --labels

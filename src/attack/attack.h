@@ -106,13 +106,4 @@ int gb_attack_rehearse(gb_attack *attack);
 // A hash of the pixels: what keys the noise of an image whatever batch and place it has.
 uint32_t gb_image_id(const float *pixels, size_t count);
 
-// --- classifying (attack/classify.c) ---
-
-// The first output of any number of images, split into batches: logits (n,classes).
-int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n);
-// gb_session_classes (gibbon.h) tells how many classes there are.
-int64_t gb_session_pixels(const gb_session *s); // floats an image: C*H*W
-void gb_softmax(float *probability, const float *logits, size_t classes); // may be in place
-int gb_argmax(const float *v, size_t count); // the first of equals
-
 #endif

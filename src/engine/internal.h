@@ -23,6 +23,7 @@ struct gb_session {
     gb_choices tuned; // how layers are computed, where the options do not say
     gb_plan plan;
     gb_session_stats stats;
+    gb_head head;      // of the first output
     gb_loss_spec loss; // its stores are made while recording
     size_t n_in, n_out;
     // Launches: those for the first chunk only, forward, backward, commit, each up to its end.
@@ -43,8 +44,13 @@ struct gb_session {
 // The images of a batch that should go through the network at a time: a divisor of g->batch.
 int64_t gb_choose_chunk(const gb_graph *g, const gb_device_info *info);
 
-// The instance after passes; *out is set even on failure, the caller frees it.
-int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *options);
+// The instance after passes, and what its scores are (RAW: it was not asked for any). *out is set
+// even on failure, the caller frees it.
+int gb_prepare(gb_graph **out, gb_head *head, const gb_graph *model,
+               const gb_session_options *options);
+
+// Whether scores, of which the graph does not tell, are probabilities for pictures of noise.
+int gb_probe_scores(gb_scores *found, gb_session *s);
 
 // Marks the values that a gradient with respect to the float inputs passes through, or, where
 // params are given, with respect to those that are trainable.

@@ -33,26 +33,6 @@ static void remove_dead(gb_graph *g)
     g->n_node = kept;
 }
 
-int gb_pass_at_logits(gb_graph *g, size_t output)
-{
-    gb_value *old = g->out[output];
-    gb_node *node = old->producer;
-    while (node && (is(node, "Reshape") || is(node, "Flatten") || is(node, "Squeeze")))
-        node = node->in[0]->producer; // Softmax, then a reshape
-    if (!is(node, "Softmax") && !is(node, "LogSoftmax"))
-        return 0;
-    // The softmax passes its input on: whoever read its output reads the logits.
-    gb_value *probabilities = node->out[0], *logits = node->in[0];
-    for (size_t i = 0; i < g->n_node; i++)
-        for (int j = 0; j < g->node[i]->n_in; j++)
-            if (g->node[i]->in[j] == probabilities)
-                g->node[i]->in[j] = logits;
-    for (size_t i = 0; i < g->n_out; i++)
-        if (g->out[i] == probabilities)
-            g->out[i] = logits;
-    return gb_graph_prune(g);
-}
-
 // --- folding a per-channel scale and shift into the layer before it ---
 
 // The constant read as [channels] floats along `axis` of `shape`, if it varies along nothing else.

@@ -4,10 +4,6 @@
 
 #include "ir/ir.h"
 
-// Removes a final Softmax or LogSoftmax in front of output i: the output becomes the logits, a new
-// value that keeps the output's name.
-int gb_pass_at_logits(gb_graph *g, size_t output);
-
 // Folds BatchNormalization, per-channel Mul and Add into the convolution or dense layer before
 // them, and fuses residual additions and piecewise-linear activations (Relu, LeakyRelu, Clip) into
 // its epilogue. Uses must be counted; the graph is pruned and counted again.

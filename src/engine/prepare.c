@@ -81,32 +81,6 @@ static int add_normalize(gb_graph *g, const gb_normalize *n)
     return reverse->in[1] ? 0 : GB_ERR_NOMEM;
 }
 
-// A loss reads [N,K]; logits of shape [N,K,1,1] or [N,1,K] are flattened.
-static int flatten_logits(gb_graph *g)
-{
-    gb_value *logits = g->out[0];
-    int64_t count = gb_shape_count(&logits->shape);
-    if (logits->shape.rank == 2)
-        return 0;
-    if (logits->shape.rank < 2 || logits->shape.dim[0] != g->batch) {
-        char text[160];
-        return gb_fail(GB_ERR_UNSUPPORTED, "output '%s' of shape %s is no list of logits for each "
-                       "image", logits->name, gb_shape_text(text, sizeof text, &logits->shape));
-    }
-    gb_value *flat = gb_graph_value(g, logits->name);
-    gb_node *node = flat ? gb_graph_node(g, "Flatten", "logits", 1, 1, 0) : NULL;
-    if (!node)
-        return GB_ERR_NOMEM;
-    node->op = gb_op_find("Flatten");
-    node->in[0] = logits;
-    node->out[0] = flat;
-    flat->producer = node;
-    flat->type = GB_F32;
-    flat->shape = (gb_shape){.rank = 2, .dim = {g->batch, count / g->batch}};
-    g->out[0] = flat;
-    return 0;
-}
-
 // BatchNormalizations whose running statistics are state of the model learn them.
 static int train(gb_graph *g)
 {
@@ -121,10 +95,13 @@ fail:
     return err;
 }
 
-int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *o)
+int gb_prepare(gb_graph **out, gb_head *head, const gb_graph *model,
+               const gb_session_options *o)
 {
     int err = 0;
     bool losing = o->loss != GB_LOSS_NONE;
+    gb_scores scores = losing && o->scores == GB_SCORES_RAW ? GB_SCORES_FIND : o->scores;
+    *head = (gb_head){.how = ""};
     GB_TRY(gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params));
     gb_graph *g = *out;
     if (o->params && o->train)
@@ -134,10 +111,8 @@ int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *
                       "logits; this one has %zu and %zu", g->n_in, g->n_out);
         goto fail;
     }
-    if (losing || o->at_logits)
-        GB_TRY(gb_pass_at_logits(g, 0));
-    if (losing)
-        GB_TRY(flatten_logits(g));
+    if (scores != GB_SCORES_RAW)
+        GB_TRY(gb_pass_scores(head, g, scores, o->class_axis));
     if (o->normalize.on)
         GB_TRY(add_normalize(g, &o->normalize));
     GB_TRY(gb_graph_prune(g));

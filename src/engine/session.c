@@ -125,7 +125,7 @@ static void count_stats(gb_session *s)
 static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_options *options)
 {
     gb_session_options part = *options;
-    int err = gb_prepare(&s->graph, model, options);
+    int err = gb_prepare(&s->graph, &s->head, model, options);
     s->chunks = 1;
     if (err < 0)
         return err;
@@ -135,7 +135,8 @@ static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_
     if (part.batch >= s->batch || s->batch % part.batch || options->keep_all || s->train)
         return 0;
     gb_graph *graph = NULL;
-    if (gb_prepare(&graph, model, &part) < 0) {
+    gb_head head;
+    if (gb_prepare(&graph, &head, model, &part) < 0) {
         gb_graph_free(graph); // it only runs whole
         return 0;
     }
@@ -145,8 +146,8 @@ static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_
     return 0;
 }
 
-int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
-                      const gb_session_options *options)
+static int create(gb_session **out, gb_device *dev, const gb_graph *model,
+                  const gb_session_options *options)
 {
     int err = 0;
     double start = now();
@@ -210,6 +211,28 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     return 0;
 fail:
     gb_session_free(s);
+    return err;
+}
+
+int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
+                      const gb_session_options *options)
+{
+    gb_session_options told = *options;
+    gb_session *s = NULL;
+    int err = create(&s, dev, model, options);
+    if (err == 0 && s->head.unsure && s->n_in == 1 && !s->train && !gb_device_rehearses(dev)) {
+        GB_TRY(gb_probe_scores(&told.scores, s));
+        if (told.scores == GB_SCORES_PROBABILITIES) {
+            gb_session_free(s);
+            s = NULL;
+            err = create(&s, dev, model, &told);
+        }
+    }
+fail:
+    if (err < 0)
+        gb_session_free(s);
+    else
+        *out = s;
     return err;
 }
 
@@ -402,6 +425,11 @@ gb_buf *gb_session_param_grad(const gb_session *s)
 gb_device *gb_session_device(const gb_session *s)
 {
     return s->dev;
+}
+
+const gb_head *gb_session_head(const gb_session *s)
+{
+    return &s->head;
 }
 
 int64_t gb_session_batch(const gb_session *s)

@@ -5,6 +5,7 @@
 
 #include "base/ranks.h"
 #include "engine/params.h"
+#include "engine/scores.h"
 #include "op/loss.h"
 
 // What happens between pixels in [0,1] and the model's input, as nodes in front of the model:
@@ -24,9 +25,11 @@ typedef struct gb_binding { // an input of the model that is fixed for the sessi
 typedef struct gb_session_options {
     int64_t batch;          // 0: the model's own, or 1 where that is symbolic
     bool grad;              // plan the gradient of every float input
-    gb_loss loss;           // with a loss the model needs one input and one 2-D output of logits
+    gb_loss loss;           // with a loss the model needs one input and an output of scores
     float label_smoothing;  // of GB_LOSS_CE and GB_LOSS_TRADES, in [0,1)
-    bool at_logits;         // drop a final Softmax or LogSoftmax (implied by a loss)
+    gb_scores scores;       // what the first output holds, if that is a classifier's: the session's
+                            // is then a list of scores [N,K]. With a loss RAW means FIND
+    int class_axis;         // of that output; 0: found (gb_pass_scores)
     gb_normalize normalize; // applied to the first input
     const char *seed;       // output whose gradient the caller supplies (run --grad); no loss then
     const gb_binding *binding;
@@ -84,6 +87,7 @@ gb_buf *gb_session_losses(const gb_session *s); // float [batch], one per image;
 gb_buf *gb_session_param_grad(const gb_session *s); // float [params->trainable], the twin of
                                                     // params->value; with train
 gb_device *gb_session_device(const gb_session *s);
+const gb_head *gb_session_head(const gb_session *s); // what the scores are; RAW without scores
 int64_t gb_session_batch(const gb_session *s);
 
 // Host arrays are dense in ONNX order (NCHW).
@@ -95,6 +99,15 @@ int gb_session_gradient(gb_session *s); // forward, then backward
 // With train, after a forward or gradient: what the batch changes in the state of the params (the
 // running statistics of BatchNormalization).
 int gb_session_commit(gb_session *s);
+
+// --- classifying any number of images (engine/classify.c) ---
+
+// The first output of n images, split into batches: scores (n,classes).
+int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n);
+// gb_session_classes (gibbon.h) tells how many classes there are.
+int64_t gb_session_pixels(const gb_session *s); // floats an image: C*H*W
+int gb_argmax(const float *v, size_t count); // the first of equals
+bool gb_all_finite(const float *v, size_t count);
 
 // --- what `info` and `bench` tell ---
 typedef struct gb_session_stats {
@@ -129,6 +142,8 @@ gb_store_info gb_session_store(const gb_session *s, size_t i);
 // One line a launch or a store, for people. malloc'ed.
 char *gb_session_plan_text(const gb_session *s);
 
+// True if gibbon has the node's operator at its opset.
+bool gb_node_supported(const gb_node *node);
 // Operators of the model that gibbon does not have, as "Foo, Bar (opset 3)"; NULL text: none.
 int gb_model_unsupported(char **text, const gb_graph *model);
 

@@ -21,6 +21,12 @@ static bool unsupported(char *buf, size_t size, const gb_node *node)
     return true;
 }
 
+bool gb_node_supported(const gb_node *node)
+{
+    char why[64];
+    return !unsupported(why, sizeof why, node);
+}
+
 int gb_model_unsupported(char **text, const gb_graph *model)
 {
     int err = 0, kinds = 0;

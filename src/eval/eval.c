@@ -33,7 +33,7 @@ static int see(const run *r, gb_eval_row *row, float *logits)
         else if (best == r->classes || logits[k] > logits[best])
             best = k;
     }
-    gb_softmax(logits, logits, r->classes);
+    gb_probabilities(logits, r->classes, gb_session_head(r->session)->kind);
     row->clean = row->adversarial = (int32_t)best;
     row->probability = logits[best];
     return 0;

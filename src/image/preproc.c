@@ -205,6 +205,27 @@ int gb_preproc_fit_model(gb_preproc *p, int channels, int height, int width)
     return 0;
 }
 
+int gb_preproc_whole(gb_preproc *p, bool given)
+{
+    bool plain = !p->bgr && (p->range == 1 || p->range == 255);
+    for (int c = 0; c < MAX_CHANNELS; c++)
+        plain = plain && p->mean[c] == 0 && p->std[c] == 1;
+    if (given && !plain)
+        return gb_fail(GB_ERR_ARG,
+                       "the model takes whole pixels from 0 to 255, which preprocessing '%s' would "
+                       "normalise; give unit, or a FILE.json of resize and crop alone", p->name);
+    p->bgr = false;
+    p->range = 1;
+    p->channels = 0;
+    for (int c = 0; c < MAX_CHANNELS; c++) {
+        p->mean[c] = 0;
+        p->std[c] = 1;
+    }
+    if (!plain)
+        snprintf(p->name, sizeof p->name, "whole pixels");
+    return 0;
+}
+
 int gb_preproc_image(gb_image *out, const gb_image *in, const gb_preproc *p)
 {
     gb_image other = {0};

@@ -39,6 +39,9 @@ const char *gb_preproc_names(void);
 // crop_w, crop_h and channels are what the model gets. A model's fixed size overrides the crop, and
 // resize keeps its ratio to it: imagenet's 256 and 224 become 342 and 299.
 int gb_preproc_fit_model(gb_preproc *p, int channels, int height, int width);
+// For a model that takes whole pixels, 0 to 255, and normalises them itself: resizing and cropping
+// alone. GB_ERR_ARG where `given`, the user's or the model's own word, also normalises.
+int gb_preproc_whole(gb_preproc *p, bool given);
 // Resizes and crops as settled, and makes it grey or RGB as the model wants. A picture that has the
 // model's size already is taken as it is, so that an attack's saved result reads back unchanged.
 int gb_preproc_image(gb_image *out, const gb_image *in, const gb_preproc *p);

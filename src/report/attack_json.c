@@ -75,12 +75,18 @@ json_t *gb_report_device_json(const gb_device_info *info)
     return o;
 }
 
-static json_t *model_json(const gb_report *report)
+json_t *gb_report_model_json(const gb_report_model *model)
 {
-    json_t *o = json_object();
-    put_text(&o, "path", report->model);
-    put_text(&o, "preprocess", report->preprocess);
-    put_int(&o, "batch", report->batch);
+    json_t *o = json_object(), *assumed = json_array();
+    put_text(&o, "path", model->path);
+    put_text(&o, "preprocess", model->preprocess);
+    if (model->batch)
+        put_int(&o, "batch", model->batch);
+    put_text(&o, "scores", model->scores);
+    for (size_t i = 0; i < GB_COUNT(model->assumed); i++)
+        if (model->assumed[i] && *model->assumed[i])
+            json_array_append_new(assumed, gb_report_text_json(model->assumed[i]));
+    put(&o, "assumed", assumed);
     return o;
 }
 
@@ -195,7 +201,7 @@ int gb_report_json(json_t **out, const gb_report *report)
 {
     json_t *o = json_object(), *images = json_array();
     put(&o, "device", gb_report_device_json(report->device));
-    put(&o, "model", model_json(report));
+    put(&o, "model", gb_report_model_json(&report->model));
     put(&o, "attack", gb_report_attack_json(report->config));
     for (size_t i = 0; i < report->n && images; i++) {
         if (json_array_append_new(images, image_json(report, &report->image[i])) < 0) {

@@ -21,9 +21,9 @@ void gb_report_attack_text(FILE *out, const gb_attack_config *config)
 void gb_report_head_text(FILE *out, const gb_report *report)
 {
     fprintf(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
-    fprintf(out, "model    %s", report->model);
-    if (report->preprocess)
-        fprintf(out, ", preprocessing %s", report->preprocess);
+    fprintf(out, "model    %s", report->model.path);
+    if (report->model.preprocess)
+        fprintf(out, ", preprocessing %s", report->model.preprocess);
     fputc('\n', out);
     gb_report_attack_text(out, report->config);
 }

@@ -8,8 +8,7 @@
 
 typedef struct gb_eval_report {
     const gb_device_info *device;
-    const char *model, *preprocess; // path; preset's name or file
-    int64_t batch;
+    gb_report_model model;
     int ranks;
     const gb_dataset *data;
     bool data_classes;              // seen classes are among those of the data

@@ -67,10 +67,9 @@ int gb_eval_json(json_t **out, const gb_eval_report *r)
 {
     const gb_metrics *m = r->metrics;
     json_t *o = json_pack(
-        "{s:o, s:{s:o, s:o, s:I}, s:{s:o, s:I, s:i, s:b}, s:i, s:I, s:I, s:o, s:o, s:o, s:o}",
+        "{s:o, s:o, s:{s:o, s:I, s:i, s:b}, s:i, s:I, s:I, s:o, s:o, s:o, s:o}",
         "device", gb_report_device_json(r->device),
-        "model", "path", gb_report_text_json(r->model), "preprocess",
-        gb_report_text_json(r->preprocess), "batch", (json_int_t)r->batch,
+        "model", gb_report_model_json(&r->model),
         "data", "spec", gb_report_text_json(r->data->spec), "pictures",
         (json_int_t)r->data->count, "classes", r->data->classes, "data_classes", r->data_classes,
         "ranks", r->ranks, "images", (json_int_t)m->images, "earlier", (json_int_t)r->earlier,

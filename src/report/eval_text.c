@@ -82,7 +82,8 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     enum { TABLE = 40, MATRIX = 12 };
     const gb_metrics *m = r->metrics;
     int list[TABLE];
-    fprintf(out, "model    %s, preprocessing %s\n", r->model, r->preprocess);
+    fprintf(out, "model    %s, preprocessing %s\n", r->model.path,
+            r->model.preprocess);
     fprintf(out, "data     %zu of the %zu pictures of %s%s\n", m->images, r->data->count,
             r->data->spec, r->data_classes ? ", seen among its own classes" : "");
     if (r->config)

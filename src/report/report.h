@@ -31,10 +31,16 @@ typedef struct gb_report_image {
     const char *error; // this image failed: why; the rest is not filled in. NULL: fine
 } gb_report_image;
 
+typedef struct gb_report_model {
+    const char *path, *preprocess; // preset's name or file
+    int64_t batch;                 // 0: none
+    const char *scores;            // what its output holds: "logits", ...; NULL: unknown
+    const char *assumed[3];        // what was found in place of the usual, for people; "": nothing
+} gb_report_model;
+
 typedef struct gb_report {
     const gb_device_info *device;
-    const char *model, *preprocess; // path; preset's name or file
-    int64_t batch;
+    gb_report_model model;
     const gb_attack_config *config; // resolved
     const char *sheet;              // contact sheet written, NULL: none
     const gb_report_image *image;
@@ -53,6 +59,8 @@ void gb_report_summarize(gb_report_summary *out, const gb_report *report);
 // calls json_decref.
 int gb_report_json(json_t **out, const gb_report *report);
 json_t *gb_report_text_json(const char *text); // any bytes; NULL: null
+// {"path","preprocess","batch","scores","assumed":[...]}; NULL: out of memory
+json_t *gb_report_model_json(const gb_report_model *model);
 json_t *gb_report_device_json(const gb_device_info *info); // NULL: out of memory
 json_t *gb_report_attack_json(const gb_attack_config *config); // the method and its parameters
 

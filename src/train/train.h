@@ -33,6 +33,8 @@ int gb_train_resolve(gb_train_config *config); // checks; fills in what is NaN
 typedef struct gb_train_task {
     const gb_graph *model;
     const gb_graph *source; // what the static adversary perturbs against; NULL: model as it is now
+    gb_scores scores;       // what the models' output holds; RAW: as the graph tells
+    int class_axis;         // of that output; 0: found
     gb_normalize normalize;
     const gb_dataset *data;
     const gb_dataset *held; // measured after every epoch; NULL: none

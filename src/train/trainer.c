@@ -56,11 +56,12 @@ static int make_sessions(gb_trainer *t, const gb_adversary *adversary)
     const gb_adversary_config *a = &t->config.adversary;
     gb_session_options learn = {.batch = (int64_t)t->rows, .loss = GB_LOSS_CE, .grad = true,
                                 .train = true, .params = t->params, .normalize = k->normalize,
-                                .log = k->log, .ranks = &t->ranks,
+                                .scores = k->scores, .class_axis = k->class_axis, .log = k->log,
+                                .ranks = &t->ranks,
                                 .label_smoothing = (float)t->config.label_smoothing};
     gb_session_options judge = {.batch = (int64_t)t->n, .loss = GB_LOSS_CE, .params = t->params,
                                 .grad = adversary->perturbs, .normalize = k->normalize,
-                                .log = k->log};
+                                .scores = k->scores, .class_axis = k->class_axis, .log = k->log};
     gb_session_options own = judge;
     int err = 0;
     if (adversary->trades)

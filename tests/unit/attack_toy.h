@@ -100,6 +100,13 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *graph,
     return 0;
 }
 
+const gb_head *gb_session_head(const gb_session *s)
+{
+    static const gb_head logits = {.kind = GB_SCORES_LOGITS, .how = ""};
+    (void)s;
+    return &logits;
+}
+
 void gb_session_free(gb_session *s)
 {
     if (!s)

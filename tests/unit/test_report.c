@@ -26,8 +26,9 @@ static const gb_report_image pictures[3] = {
      .linf = 4.0 / 255, .l2 = 1, .iterations = 10, .zero_gradients = 7},
     {.input = "in/none.jpg", .error = "in/none.jpg: No such file or directory"},
 };
-static gb_report report = {.device = &device, .model = "m.onnx", .preprocess = "imagenet",
-                           .batch = 2, .config = &config, .image = pictures, .n = 3,
+static gb_report report = {.device = &device,
+                           .model = {"m.onnx", "imagenet", 2, "logits", {"", "a", NULL}},
+                           .config = &config, .image = pictures, .n = 3,
                            .seconds = 1.5, .sheet = "out/sheet.png"};
 
 static int setup(void **state)

@@ -1,5 +1,7 @@
-// Logits of any number of images through a session of a fixed batch.
-#include "attack/attack.h"
+// Scores of any number of images through a session of a fixed batch.
+#include "engine/internal.h"
+
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -47,25 +49,46 @@ fail:
     return err;
 }
 
-void gb_softmax(float *probability, const float *logits, size_t classes)
-{
-    float most = -INFINITY;
-    double sum = 0;
-    for (size_t i = 0; i < classes; i++)
-        most = logits[i] > most ? logits[i] : most;
-    for (size_t i = 0; i < classes; i++) {
-        double e = exp((double)logits[i] - (double)most);
-        probability[i] = (float)e;
-        sum += e;
-    }
-    for (size_t i = 0; i < classes; i++)
-        probability[i] = (float)(probability[i] / sum);
-}
-
 int gb_argmax(const float *v, size_t count)
 {
     size_t best = 0;
     for (size_t i = 1; i < count; i++)
         best = v[i] > v[best] ? i : best;
     return (int)best;
+}
+
+bool gb_all_finite(const float *v, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(v[i]))
+            return false;
+    return true;
+}
+
+int gb_probe_scores(gb_scores *found, gb_session *s)
+{
+    enum { PICTURES = 4 };
+    size_t pixels = (size_t)gb_session_pixels(s), classes = (size_t)gb_session_classes(s);
+    float *images = calloc(PICTURES * pixels + 1, sizeof *images);
+    float *rows = calloc(PICTURES * classes + 1, sizeof *rows);
+    bool binary = gb_session_head(s)->binary, all = true;
+    int err = images && rows ? 0 : gb_fail(GB_ERR_NOMEM, "out of memory for %d images", PICTURES);
+    GB_TRY(err);
+    for (size_t i = 0; i < PICTURES * pixels; i++)
+        images[i] = gb_uniform(gb_philox4x32((gb_philox){{(uint32_t)i}}, 0, 0).v[0]);
+    GB_TRY(gb_session_logits(s, rows, images, PICTURES));
+    for (size_t i = 0; i < PICTURES; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < classes; k++) {
+            float p = rows[i * classes + k]; // of one unit's two scores, the first is 0
+            all = all && p >= -1e-5f && p <= 1 + 1e-5f;
+            sum += (double)p;
+        }
+        all = all && (binary || fabs(sum - 1) < 1e-3);
+    }
+    *found = all ? GB_SCORES_PROBABILITIES : GB_SCORES_LOGITS;
+fail:
+    free(images);
+    free(rows);
+    return err;
 }
