@@ -13,7 +13,7 @@ char *model_names(char *buf, size_t size, gb_value *const *value, size_t count)
     size_t used = 0;
     buf[0] = 0;
     for (size_t i = 0; i < count && i < SHOWN && used < size; i++)
-        used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? ", " : "", value[i]->name);
+        used += (size_t)snprintf(buf + used, size - used, "%s'%s'", i ? ", " : "", value[i]->name);
     if (count > SHOWN && used < size)
         snprintf(buf + used, size - used, " and %zu more", count - SHOWN);
     return buf;

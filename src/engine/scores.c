@@ -128,6 +128,7 @@ typedef struct tail {
     gb_node *softmax;        // NULL where it is written in parts, or a sigmoid
     gb_value *logits;        // what the softmax or sigmoid reads
     bool sigmoid, log;       // log: the output holds logarithms
+    bool dressed;            // by more than changes of its shape
     bool part;               // some of the classes are left out
     int n;                   // nodes that the logits take in place of what they took before
     gb_node *move[MAX_CHAIN]; // the output's first
@@ -170,6 +171,7 @@ static gb_value *data_of(const gb_node *node)
     return node->in[0]->data ? node->in[1] : node->in[0];
 }
 
+static const char *const reshapes[] = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", NULL};
 static const char *const moves[] = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose",
                                     "Slice",   "Gather",  "Split",   NULL};
 
@@ -203,9 +205,11 @@ static bool find_tail(tail *t, gb_value *output)
             t->log = true;
             v = node->in[0];
         } else if (keeps(node)) {
+            t->dressed = true;
             scaled |= !is(node, "Identity") && !is(node, "Cast") && !is(node, "Dropout");
             v = data_of(node);
         } else if (is_one_of(node, moves) && t->n < MAX_CHAIN) {
+            t->dressed |= !is_one_of(node, reshapes);
             t->part |= gb_shape_count(&v->shape) != gb_shape_count(&node->in[0]->shape);
             t->move[t->n++] = node;
             v = node->in[0];
@@ -522,7 +526,7 @@ static int find_scores(gb_head *head, gb_value **v, int *positive, gb_graph *g)
                           .binary = true,
                           .how = "a sigmoid and its complement; the logit is attacked"};
     } else if (find_tail(&t, *v)) {
-        bool bare = t.softmax && t.softmax->out[0] == *v;
+        bool bare = t.softmax && !t.dressed;
         GB_TRY(take_tail(v, g, &t));
         head->kind = t.sigmoid ? GB_SCORES_SIGMOIDS : t.part ? GB_SCORES_LOG_PROBABILITIES
                                                              : GB_SCORES_LOGITS;

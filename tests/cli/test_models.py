@@ -151,7 +151,7 @@ def test_run_wrong_inputs():
     gibbon(*run, "-i", here / "missing.npy", code=1, says="missing.npy: No such file")
     gibbon(*run, "-i", here / "bad.npy", code=1, says="bad.npy")
     gibbon(*run, "-i", here / "good.npy", "-i", here / "good.npy", code=2,
-           says="every input has its file already; the model's inputs are in:x")
+           says="every input has its file already; the model's inputs are 'in:x'")
     gibbon(*run, "-i", here / "good.npy", "--grad", f"nope={here / 'good.npy'}", code=2,
            says="no output 'nope'; the model has out/y")
     gibbon(*run, "-i", here / "good.npy", "--grad", "out/y", code=2, says="write OUTPUT=FILE.npy")
@@ -263,7 +263,7 @@ def test_wrong_ranks():
                        [files.value("x", ["N", 3])], [files.value("y", ["N", 3])],
                        [files.tensor("w", [3, 3], [0.0] * 9)])
     gibbon("info", path, code=1, says="y_node|Conv")
-    gibbon("attack", path, harness.BOOT, "-o", here, code=1, says="one input of N,C,H,W")
+    gibbon("attack", path, harness.BOOT, "-o", here, code=1, says="its input has 2 dimensions")
 
 
 def test_nan_weights():
