@@ -169,7 +169,8 @@ static int ambiguous(const gb_graph *g, const char *why)
                                  g->out[i]->name,
                                  gb_shape_text(shape, sizeof shape, &g->out[i]->shape));
     return gb_fail(GB_ERR_UNSUPPORTED, "%s of the outputs %s%s holds the classes: say it with "
-                   "--output NAME, and for a map of them --classes AXIS", why, list, g->n_out > 8 ? " and more" : "");
+                   "--output NAME, and for a map of them --classes AXIS", why, list,
+                   g->n_out > 8 ? " and more" : "");
 }
 
 static int choose(gb_value **out, candidate *c, size_t n, const gb_graph *g, size_t names)

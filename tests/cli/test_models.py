@@ -153,7 +153,7 @@ def test_run_wrong_inputs():
     gibbon(*run, "-i", here / "good.npy", "-i", here / "good.npy", code=2,
            says="every input has its file already; the model's inputs are 'in:x'")
     gibbon(*run, "-i", here / "good.npy", "--grad", f"nope={here / 'good.npy'}", code=2,
-           says="no output 'nope'; the model has out/y")
+           says="no output 'nope'; the model has 'out/y'")
     gibbon(*run, "-i", here / "good.npy", "--grad", "out/y", code=2, says="write OUTPUT=FILE.npy")
     gibbon(*run, "-i", here / "good.npy", "--grad", f"out/y={here / 'good.npy'}", code=2,
            says="good.npy is 2x3, but 'out/y' of the model is 2x2")

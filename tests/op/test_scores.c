@@ -247,7 +247,7 @@ static gb_value *gated(build *b)
 }
 
 static gb_value *sigmoids(build *b) { return op1(b, "Sigmoid", b->logits); }
-static gb_value *sigmoids_clipped(build *b) { return op1(b, "Identity", op1(b, "Sigmoid", b->logits)); }
+static gb_value *sigmoids_renamed(build *b) { return op1(b, "Identity", sigmoids(b)); }
 static gb_value *sigmoids_parts(build *b) { return sigmoid_in_parts(b, b->logits); }
 static gb_value *hard_sigmoids(build *b) { return op1(b, "HardSigmoid", b->logits); }
 static gb_value *binary_logit(build *b) { return one(b); }
@@ -329,7 +329,7 @@ static const struct tail {
     {"probabilities that only noise shows", odd, PROBABILITIES, false},
     {"gated mean of two softmaxes", gated, PROBABILITIES, false},
     {"Sigmoid", sigmoids, SIGMOIDS, true},
-    {"Sigmoid, Identity", sigmoids_clipped, SIGMOIDS, true},
+    {"Sigmoid, Identity", sigmoids_renamed, SIGMOIDS, true},
     {"sigmoid in parts", sigmoids_parts, SIGMOIDS, true},
     {"HardSigmoid", hard_sigmoids, SIGMOIDS, false},
     {"one logit", binary_logit, BINARY_LOGIT, false},
