@@ -2,6 +2,7 @@
 #include "engine/instance.h"
 
 #include "engine/rebatch.h"
+#include "op/images.h"
 #include "op/index.h"
 #include "op/op.h"
 
@@ -91,7 +92,9 @@ static int add_inputs(build *b)
             return GB_ERR_NOMEM;
         v->type = input->type;
         v->shape = input->shape;
-        if (v->shape.rank > 0 && (v->shape.dim[0] < 0 || v->shape.dim[0] == b->g->batch_in_model))
+        bool by_image = v->shape.rank > 0 &&
+                        (v->shape.dim[0] < 0 || v->shape.dim[0] == b->g->batch_in_model);
+        if (by_image)
             v->shape.dim[0] = b->g->batch;
         for (int d = 0; d < v->shape.rank; d++)
             if (v->shape.dim[d] < 0)
@@ -101,6 +104,8 @@ static int add_inputs(build *b)
         if (gb_shape_count(&v->shape) < 0)
             return gb_fail(GB_ERR_ARG, "input '%.200s' is too large: %s", input->name,
                            gb_shape_text(text, sizeof text, &v->shape));
+        if (by_image && b->g->batch > 1 && gb_shape_count(&v->shape) > 0)
+            v->images = (gb_images){GB_IMAGES_APART, gb_images_step(&v->shape, 0)};
         b->map[input->id] = v;
         GB_TRY(gb_graph_add_input(b->g, v));
     }
@@ -272,6 +277,7 @@ static int add_node(build *b, const gb_node *original)
         GB_TRY(gb_rebatch_adapt(b->rebatch, node, original));
     GB_TRY(node->op->infer(node));
     GB_TRY(check_shapes(node));
+    gb_images_follow(node);
     if (b->rebatch)
         GB_TRY(gb_rebatch_check(b->rebatch, node, original));
     bool folded = is_foldable(b, node);
@@ -293,6 +299,43 @@ fail:
 }
 
 // --- the whole ---
+
+// The node that first mixes images on the way to a value that holds mixed ones.
+static const gb_node *first_to_mix(const gb_value *v)
+{
+    const gb_node *node = NULL;
+    while (v && v->producer) {
+        node = v->producer;
+        v = NULL;
+        for (int i = 0; i < node->n_in && !v; i++)
+            if (node->in[i] && node->in[i]->images.kind == GB_IMAGES_MIXED)
+                v = node->in[i];
+    }
+    return node;
+}
+
+// Every output must be a list of one entry for each image, or have nothing to do with them.
+static int find_mixing(gb_graph *g)
+{
+    for (size_t i = 0; i < g->n_out && g->batch > 1 && !g->mixes; i++) {
+        const gb_value *v = g->out[i];
+        const gb_images *m = &v->images;
+        bool leads = v->shape.rank > 0 && v->shape.dim[0] == g->batch &&
+                     gb_shape_count(&v->shape) > 0;
+        if (m->kind == GB_IMAGES_MIXED)
+            g->mixes = gb_arena_printf(&g->arena, "%s: what comes of an image depends on the rest "
+                                       "of its batch", gb_node_text(first_to_mix(v)));
+        else if (m->kind == GB_IMAGES_NONE ? leads
+                                           : !leads || m->inside != gb_images_step(&v->shape, 0))
+            g->mixes = gb_arena_printf(&g->arena, "output '%.200s' is no list of one entry for "
+                                       "each image", v->name);
+        else
+            continue;
+        if (!g->mixes)
+            return GB_ERR_NOMEM;
+    }
+    return 0;
+}
 
 // Builds the instance into b->g; on failure b->g is freed.
 static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
@@ -329,6 +372,7 @@ static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
             GB_TRY(gb_rebatch_check_output(b->rebatch, v, model->out[i]->id));
         GB_TRY(gb_graph_add_output(b->g, v));
     }
+    GB_TRY(find_mixing(b->g));
     GB_TRY(gb_graph_prune(b->g));
 fail:
     if (err < 0) {
@@ -346,15 +390,32 @@ static void finish(build *b)
     b->is_output = NULL;
 }
 
-// The shapes of all values at the model's own batch.
-static int shapes_of(gb_shape *shapes, const gb_graph *model, int64_t batch,
-                     const gb_binding *binding, size_t n_binding, const gb_params *params)
+static int only_at(int64_t own)
+{
+    return gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64, own);
+}
+
+static int refuse_mixing(const gb_graph *g, int64_t own)
+{
+    if (!g->mixes)
+        return 0;
+    gb_fail(GB_ERR_UNSUPPORTED, "%s", g->mixes);
+    return only_at(own);
+}
+
+// What is known of all values at the model's own batch.
+static int own_values(gb_shape *shapes, gb_images *images, const gb_graph *model, int64_t batch,
+                      const gb_binding *binding, size_t n_binding, const gb_params *params)
 {
     build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params,
                .shapes_only = true};
     int err = build_graph(&b, batch, batch);
-    for (size_t i = 0; err == 0 && i < model->n_value; i++)
+    for (size_t i = 0; err == 0 && i < model->n_value; i++) {
         shapes[i] = b.map[i] ? b.map[i]->shape : model->value[i]->shape;
+        images[i] = b.map[i] ? b.map[i]->images : (gb_images){0};
+    }
+    if (err == 0)
+        err = refuse_mixing(b.g, batch);
     finish(&b);
     gb_graph_free(b.g);
     return err;
@@ -366,44 +427,78 @@ int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
     return gb_graph_instantiate_with(out, model, batch, binding, n_binding, NULL);
 }
 
-int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
-                              const gb_binding *binding, size_t n_binding, const gb_params *params)
+// The model's own batch: the first input that is not bound decides. 0: open.
+static int64_t own_batch(const build *b)
 {
-    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params};
-    gb_rebatch rebatch = {0};
+    for (size_t i = 0; i < b->model->n_in; i++) {
+        const gb_shape *shape = &b->model->in[i]->shape;
+        if (shape->rank > 0 && !bound(b, b->model->in[i]->name))
+            return shape->dim[0] > 0 ? shape->dim[0] : 0;
+    }
+    return 0;
+}
+
+// Builds the instance into b->g.
+static int instantiate(build *b, int64_t batch)
+{
+    const size_t n = b->model->n_value + 1;
     gb_shape *shapes = NULL;
-    int64_t own = 0;
+    gb_images *images = NULL;
+    gb_rebatch rebatch;
     int err = 0;
-    *out = NULL;
-    GB_TRY(check_operators(model));
-    for (size_t i = model->n_in; i-- > 0;) // the first input that is not bound decides
-        if (model->in[i]->shape.rank > 0 && !bound(&b, model->in[i]->name))
-            own = model->in[i]->shape.dim[0] > 0 ? model->in[i]->shape.dim[0] : 0;
+    GB_TRY(check_operators(b->model));
+    int64_t own = own_batch(b);
     if (batch < 0)
         return gb_fail(GB_ERR_ARG, "a batch of %" PRId64 " is not possible", batch);
     if (batch == 0)
         batch = own ? own : 1;
     if (own && batch != own) {
-        shapes = calloc(model->n_value + 1, sizeof *shapes);
-        rebatch = (gb_rebatch){.from = own, .to = batch, .old = shapes,
-                               .outside = calloc(model->n_value + 1, sizeof *rebatch.outside)};
-        if (!shapes || !rebatch.outside) {
+        shapes = calloc(n, sizeof *shapes);
+        images = calloc(n, sizeof *images);
+        if (!shapes || !images) {
             err = gb_fail(GB_ERR_NOMEM, "out of memory");
             goto fail;
         }
-        for (size_t i = 0; i < model->n_value; i++)
-            rebatch.outside[i] = 1;
-        GB_TRY(shapes_of(shapes, model, own, binding, n_binding, params));
-        b.rebatch = &rebatch;
+        GB_TRY(own_values(shapes, images, b->model, own, b->binding, b->n_binding, b->params));
+        rebatch = (gb_rebatch){.from = own, .to = batch, .old = shapes, .images = images};
+        b->rebatch = &rebatch;
     }
-    err = build_graph(&b, batch, own);
-    if (err < 0 && b.rebatch && err != GB_ERR_NOMEM)
-        err = gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64,
-                         own);
-    *out = b.g;
+    err = build_graph(b, batch, own);
+    if (err == 0 && b->rebatch)
+        err = refuse_mixing(b->g, own);
+    else if (err < 0 && b->rebatch && err != GB_ERR_NOMEM)
+        err = only_at(own);
 fail:
-    finish(&b);
-    free(rebatch.outside);
+    if (err < 0) {
+        gb_graph_free(b->g);
+        b->g = NULL;
+    }
+    b->rebatch = NULL;
+    finish(b);
+    free(images);
     free(shapes);
+    return err;
+}
+
+int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
+                              const gb_binding *binding, size_t n_binding, const gb_params *params)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params};
+    int err = instantiate(&b, batch);
+    *out = b.g;
+    return err;
+}
+
+int gb_graph_mixes(char **why, const gb_graph *model, int64_t batch, const gb_binding *binding,
+                   size_t n_binding)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .shapes_only = true};
+    *why = NULL;
+    int err = instantiate(&b, batch);
+    if (err < 0)
+        return err;
+    if (b.g->mixes && !(*why = strdup(b.g->mixes)))
+        err = gb_fail(GB_ERR_NOMEM, "out of memory");
+    gb_graph_free(b.g);
     return err;
 }

@@ -132,10 +132,12 @@ static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_
     s->batch = s->graph->batch;
     part.batch = options->chunk ? options->chunk
                                 : gb_choose_chunk(s->graph, gb_device_get_info(s->dev));
-    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all || s->train)
+    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all || s->train ||
+        s->graph->mixes)
         return 0;
     gb_graph *graph = NULL;
-    if (gb_prepare(&graph, model, &part) < 0) {
+    part.log = NULL;
+    if (gb_prepare(&graph, model, &part) < 0 || graph->batch != part.batch) {
         gb_graph_free(graph); // it only runs whole
         return 0;
     }

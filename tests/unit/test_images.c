@@ -51,8 +51,8 @@ static int64_t shifted(const gb_images *m, int64_t batch, int64_t e, int64_t by)
     return e + ((image + by) % batch - image) * m->inside;
 }
 
-// Every image is replaced by the next one: then so is every result that is called apart. Or, without
-// `all`, image 0 alone is, and the results of the others stay.
+// Every image is replaced by the next one: then so is every result that is called apart. Or,
+// without `all`, image 0 alone is, and the results of the others stay.
 static void compare(run *r, gb_tensor **before, gb_tensor **after, bool all)
 {
     const int64_t batch = r->g->batch;
@@ -75,7 +75,8 @@ static void compare(run *r, gb_tensor **before, gb_tensor **after, bool all)
             if (held && !all && e / v->images.inside % batch == 0)
                 continue;
             int64_t from = held && all ? shifted(&v->images, batch, e, 1) : e;
-            double got = gb_tensor_get(after[v->id], e), want = gb_tensor_get(before[v->id], from);
+            double got = gb_tensor_get(after[v->id], e);
+            double want = gb_tensor_get(before[v->id], from);
             if (got != want && !(got != got && want != want))
                 fail_msg("%s: %lld images, %lld inside: %s, element %lld depends on others",
                          gb_case_text(text, sizeof text, r->c), (long long)batch,
