@@ -133,13 +133,24 @@ int64_t gb_images_renamed(const gb_node *node, int k)
     return gb_images_first_only(node) ? node->in[0]->images.inside : 0;
 }
 
-int64_t gb_images_leading(const gb_node *node, int k)
+// Input 0 is taken apart along its axes up to this one.
+static int64_t apart_up_to(const gb_node *node, int k, int axis)
 {
     const int64_t inside = node->in[0]->images.inside;
-    const int64_t step = gb_images_step(&node->in[0]->shape, 0);
+    const int64_t step = gb_images_step(&node->in[0]->shape, axis);
     if (!gb_images_first_only(node) || inside % step)
         return 0;
-    return inside / step * gb_images_step(&node->out[k]->shape, 0);
+    return inside / step * gb_images_step(&node->out[k]->shape, axis);
+}
+
+int64_t gb_images_leading(const gb_node *node, int k)
+{
+    return apart_up_to(node, k, 0);
+}
+
+int64_t gb_images_planes(const gb_node *node, int k)
+{
+    return apart_up_to(node, k, 1);
 }
 
 static int64_t taps_of(const gb_axis_map *map, int64_t o)

@@ -17,6 +17,8 @@ int64_t gb_images_pointwise(const gb_node *node, int k);
 int64_t gb_images_renamed(const gb_node *node, int k);
 // Input 0 is taken apart along axis 0; the other inputs are weights.
 int64_t gb_images_leading(const gb_node *node, int k);
+// The same along axes 0 and 1: every plane by itself.
+int64_t gb_images_planes(const gb_node *node, int k);
 // What op/index.h describes.
 int64_t gb_images_indexed(const gb_node *node, int k);
 

@@ -24,13 +24,13 @@ fail:
 
 GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
       .forward = gb_max_pool_forward, .backward = gb_max_pool_backward,
-      .images = gb_images_leading);
+      .images = gb_images_planes);
 GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
       .forward = gb_average_pool_forward, .backward = gb_average_pool_backward,
-      .images = gb_images_leading);
+      .images = gb_images_planes);
 GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
       .forward = gb_reduce_forward, .backward = gb_reduce_backward,
-      .images = gb_images_leading);
+      .images = gb_images_planes);
 GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
       .forward = gb_reduce_forward, .backward = gb_reduce_backward,
-      .images = gb_images_leading);
+      .images = gb_images_planes);
