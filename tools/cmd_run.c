@@ -377,7 +377,7 @@ const cli_command cmd_run = {
     .synopsis = "MODEL -i [NAME=]FILE.npy... -o DIR [options]",
     .summary = "run a bare model on arrays, with gradients if asked",
     .details = "Nothing is done to the arrays: no preprocessing. Their leading dimension is the\n"
-               "batch where the model leaves it open; --batch splits it, unless rows depend on each\n"
-               "other.",
+               "batch where the model leaves it open; --batch splits it, unless rows depend on\n"
+               "each other.",
     .run = run,
 };

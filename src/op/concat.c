@@ -118,25 +118,19 @@ static int64_t images(const gb_node *node, int k)
     const int axis = axis_of(node);
     const int64_t step = gb_images_step(y, axis), batch = node->graph->batch;
     int64_t inside = 0;
-    bool along = false, some = false;
     for (int i = 0; i < node->n_in; i++) {
         const gb_value *v = node->in[i];
         const int64_t dim = v->shape.dim[axis], from = v->images.inside;
-        if (!gb_holds_images(v)) {
-            some = some || gb_shape_count(&v->shape) > 0;
+        if (!gb_holds_images(v))
             continue;
-        }
         bool outside = from % (step * dim) == 0, within = step % (from * batch) == 0;
         bool rounds = from % step == 0 && step * dim % (from * batch) == 0;
         int64_t here = outside ? from / dim * y->dim[axis] : within || rounds ? from : 0;
         if (here == 0 || (inside && here != inside))
             return 0;
         inside = here;
-        along = along || !(outside || within);
     }
-    if (along && some)
-        return 0;
-    for (int i = 0; i < node->n_in && some; i++)
+    for (int i = 0; i < node->n_in; i++)
         if (!gb_holds_images(node->in[i]) && !gb_images_same(node, i, y, inside))
             return 0;
     return inside;

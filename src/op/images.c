@@ -83,6 +83,8 @@ static bool same_along(const gb_value *v, int rank, gb_images_place at, int64_t 
     at.axis -= rank - v->shape.rank;
     if (at.axis < 0 || v->shape.dim[at.axis] == 1 || gb_shape_count(&v->shape) == 0)
         return true;
+    if (v->shape.dim[at.axis] != at.outer * batch * at.inner)
+        return false;
     if (v->data)
         return same_data(v->data, &at, batch);
     if (!node || depth == MAX_DEPTH)

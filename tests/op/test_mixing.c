@@ -1,5 +1,5 @@
-// Models that keep the images of a batch apart, and models that do not: each is told for what it is,
-// and what comes of an image does not depend on the batch that it is in.
+// Models that keep the images of a batch apart, and models that do not: each is told for what it
+// is, and what comes of an image does not depend on the batch that it is in.
 #include "support/check.h"
 
 #include "base/log.h"
@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Statements with ; between: OUTPUTS = Op INPUT... NAME=VALUE... An input is a name, [1,2] a list of
-// integers, or =2x3 made-up floats of that shape. The input is x of Nx6x4x4, the output y.
+// Statements with ; between: OUTPUTS = Op INPUT... NAME=VALUE... An input is a name, [1,2] a list
+// of integers, or =2x3 made-up floats of that shape. The input is x of Nx6x4x4, the output y.
 typedef struct sample {
     const char *text;
-    const char *mixes;  // the node that does, by its output; NULL: none
-    int64_t batch;      // 0: 3
+    const char *mixes; // the operator that does; NULL: none
+    int64_t batch;     // 0: 3
 } sample;
 
 static const sample samples[] = {
@@ -52,6 +52,9 @@ static const sample samples[] = {
     {"f = Slice x [-1] [-9] [3] [-1]; c = Concat x f axis=0; a,b = Split c axis=0; y = Add a b"},
     {"r = Reshape x [1,-1,4,4]; m = MaxPool r kernel_shape=2,2; y = Reshape m [-1,6,3,3]"},
     {"s = Shape x; w = Gather s [3]; d = Cast w to=1; y = Div x d"},
+    {"s = Shape x; n = Gather s [0]; c = Concat n [1,1,1] axis=0; e = Expand =1x1x1x1 c; "
+     "d = Add e e; y = Mul x d"},
+    {"s = Shape x; n = Gather s [0]; c = Concat n [96] axis=0; y = Reshape x c"},
     // what a Transpose moves comes back
     {"t = Transpose x perm=3,2,1,0; a = ReduceMean t axes=0,1; u = Transpose a perm=3,2,1,0; "
      "y = Mul x u"},
@@ -84,6 +87,8 @@ static const sample samples[] = {
      "y = Transpose n perm=1,0,2,3", "BatchNormalization"},
     {"y = BatchNormalization x =6 =6 =6 =6 training_mode=1", "BatchNormalization"},
     {"y = Add x =3x1x1x1", "Add"},
+    {"s = Shape x; n = Gather s [0]; d = Cast n to=1; y = Div x d", "Div"},
+    {"s = Size x; d = Cast s to=1; q = Sqrt d; y = Mul x q", "Mul"},
     {"a = Concat =1x6x4x4 x axis=0; y = Slice a [0] [-1] [0]", "Concat"},
     {"a = Pad x [1,0,0,0,0,0,0,0]; y = Slice a [0] [-1] [0]", "Pad"},
 };
