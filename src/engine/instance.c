@@ -26,6 +26,9 @@ typedef struct build {
     bool shapes_only;
     int64_t folded; // elements so far
     const gb_rebatch *rebatch; // NULL: at the model's own batch
+    // The same at another batch, where constants that differ depend on how many images there are;
+    // NULL: none does.
+    const struct build *other;
 } build;
 
 static int check_operators(const gb_graph *model)
@@ -266,6 +269,21 @@ static int check_shapes(const gb_node *node)
     return 0;
 }
 
+// Only what differs at another batch depends on how many images there are.
+static void settle_counted(const build *b, const gb_node *node, const gb_node *original)
+{
+    for (int k = 0; k < node->n_out; k++) {
+        gb_value *v = node->out[k];
+        if (!v || v->images.kind != GB_IMAGES_COUNTED)
+            continue;
+        const gb_value *other = b->other ? b->other->map[original->out[k]->id] : NULL;
+        bool same = v->data && other && other->data && gb_shape_equal(&v->shape, &other->shape) &&
+                    !memcmp(v->data->data, other->data->data, gb_tensor_bytes(v->data));
+        if (same || !b->other)
+            v->images.kind = GB_IMAGES_NONE;
+    }
+}
+
 static int add_node(build *b, const gb_node *original)
 {
     bool noop = false;
@@ -285,6 +303,7 @@ static int add_node(build *b, const gb_node *original)
         GB_TRY(fold(b, node));
     else
         GB_TRY(is_noop(&noop, node));
+    settle_counted(b, node, original);
     for (int i = 0; i < node->n_out; i++)
         if (node->out[i])
             b->map[original->out[i]->id] = node->out[i];
@@ -325,8 +344,8 @@ static int find_mixing(gb_graph *g)
         if (m->kind == GB_IMAGES_MIXED)
             g->mixes = gb_arena_printf(&g->arena, "%s: what comes of an image depends on the rest "
                                        "of its batch", gb_node_text(first_to_mix(v)));
-        else if (m->kind == GB_IMAGES_NONE ? leads
-                                           : !leads || m->inside != gb_images_step(&v->shape, 0))
+        else if (m->kind != GB_IMAGES_APART ? leads
+                                            : !leads || m->inside != gb_images_step(&v->shape, 0))
             g->mixes = gb_arena_printf(&g->arena, "output '%.200s' is no list of one entry for "
                                        "each image", v->name);
         else
@@ -403,24 +422,6 @@ static int refuse_mixing(const gb_graph *g, int64_t own)
     return only_at(own);
 }
 
-// What is known of all values at the model's own batch.
-static int own_values(gb_shape *shapes, gb_images *images, const gb_graph *model, int64_t batch,
-                      const gb_binding *binding, size_t n_binding, const gb_params *params)
-{
-    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params,
-               .shapes_only = true};
-    int err = build_graph(&b, batch, batch);
-    for (size_t i = 0; err == 0 && i < model->n_value; i++) {
-        shapes[i] = b.map[i] ? b.map[i]->shape : model->value[i]->shape;
-        images[i] = b.map[i] ? b.map[i]->images : (gb_images){0};
-    }
-    if (err == 0)
-        err = refuse_mixing(b.g, batch);
-    finish(&b);
-    gb_graph_free(b.g);
-    return err;
-}
-
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
                          const gb_binding *binding, size_t n_binding)
 {
@@ -438,13 +439,45 @@ static int64_t own_batch(const build *b)
     return 0;
 }
 
+static bool asks_for_shapes(const gb_graph *model)
+{
+    bool asks = false;
+    for (size_t i = 0; i < model->n_node && !asks; i++)
+        asks = gb_op_find(model->node[i]->type)->shape_only;
+    return asks;
+}
+
+// Builds the instance for a batch that is not the model's own, `other` being the one that is.
+static int build_at_another(build *b, int64_t batch, const build *other)
+{
+    const size_t n = b->model->n_value;
+    const int64_t own = other->g->batch;
+    gb_shape *shapes = calloc(n + 1, sizeof *shapes);
+    gb_images *images = calloc(n + 1, sizeof *images);
+    const gb_rebatch rebatch = {.from = own, .to = batch, .old = shapes, .images = images};
+    int err = shapes && images ? refuse_mixing(other->g, own) : gb_fail(GB_ERR_NOMEM, "no memory");
+    GB_TRY(err);
+    for (size_t i = 0; i < n; i++) {
+        shapes[i] = other->map[i] ? other->map[i]->shape : b->model->value[i]->shape;
+        images[i] = other->map[i] ? other->map[i]->images : (gb_images){0};
+    }
+    b->rebatch = &rebatch;
+    err = build_graph(b, batch, own);
+    if (err == 0)
+        err = refuse_mixing(b->g, own);
+    else if (err != GB_ERR_NOMEM)
+        err = only_at(own);
+fail:
+    b->rebatch = NULL;
+    free(images);
+    free(shapes);
+    return err;
+}
+
 // Builds the instance into b->g.
 static int instantiate(build *b, int64_t batch)
 {
-    const size_t n = b->model->n_value + 1;
-    gb_shape *shapes = NULL;
-    gb_images *images = NULL;
-    gb_rebatch rebatch;
+    build other = *b, third = *b;
     int err = 0;
     GB_TRY(check_operators(b->model));
     int64_t own = own_batch(b);
@@ -452,31 +485,25 @@ static int instantiate(build *b, int64_t batch)
         return gb_fail(GB_ERR_ARG, "a batch of %" PRId64 " is not possible", batch);
     if (batch == 0)
         batch = own ? own : 1;
-    if (own && batch != own) {
-        shapes = calloc(n, sizeof *shapes);
-        images = calloc(n, sizeof *images);
-        if (!shapes || !images) {
-            err = gb_fail(GB_ERR_NOMEM, "out of memory");
-            goto fail;
-        }
-        GB_TRY(own_values(shapes, images, b->model, own, b->binding, b->n_binding, b->params));
-        rebatch = (gb_rebatch){.from = own, .to = batch, .old = shapes, .images = images};
-        b->rebatch = &rebatch;
-    }
-    err = build_graph(b, batch, own);
-    if (err == 0 && b->rebatch)
-        err = refuse_mixing(b->g, own);
-    else if (err < 0 && b->rebatch && err != GB_ERR_NOMEM)
-        err = only_at(own);
+    other.shapes_only = third.shapes_only = true;
+    if (own > 1 && batch == 1 && asks_for_shapes(b->model)) // one image has nothing to compare
+        GB_TRY(instantiate(&third, own + 1));
+    if (own && batch != own)
+        GB_TRY(build_graph(&other, own, own));
+    else if (batch > 1 && !own && asks_for_shapes(b->model))
+        build_graph(&other, 1, 0); // where it fails there is nothing to compare with
+    b->other = other.g ? &other : NULL;
+    err = own && batch != own ? build_at_another(b, batch, &other) : build_graph(b, batch, own);
 fail:
     if (err < 0) {
         gb_graph_free(b->g);
         b->g = NULL;
     }
-    b->rebatch = NULL;
+    b->other = NULL;
     finish(b);
-    free(images);
-    free(shapes);
+    gb_graph_free(other.g);
+    gb_graph_free(third.g);
+    finish(&other);
     return err;
 }
 

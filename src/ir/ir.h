@@ -46,9 +46,10 @@ typedef struct gb_view {
 // elements changes nothing. In an instance for one image there is nothing to tell: NONE.
 typedef struct gb_images {
     enum {
-        GB_IMAGES_NONE,  // depends on no image
-        GB_IMAGES_APART, // each element on one
-        GB_IMAGES_MIXED  // on several, or on an image's place in the batch
+        GB_IMAGES_NONE,    // depends on no image
+        GB_IMAGES_COUNTED, // nor does this, but on how many there are
+        GB_IMAGES_APART,   // each element on one
+        GB_IMAGES_MIXED    // on several, or on an image's place in the batch
     } kind;
     int64_t inside; // of GB_IMAGES_APART
 } gb_images;

@@ -102,6 +102,8 @@ bool gb_images_same(const gb_node *node, int input, const gb_shape *shape, int64
 {
     const gb_value *v = node->in[input];
     gb_images_place at;
+    if (v->images.kind == GB_IMAGES_COUNTED)
+        return false;
     if (gb_shape_count(&v->shape) == 1)
         return true;
     return gb_images_find(&at, shape, inside, node->graph->batch) &&
@@ -223,22 +225,40 @@ int64_t gb_images_indexed(const gb_node *node, int k)
     return inside;
 }
 
+// Whether the outputs of a node without images may tell how many there are. Where a count says only
+// how elements are arranged, they do not.
+static bool may_count(const gb_node *node)
+{
+    const gb_op *op = node->op;
+    bool arranges = op->images == gb_images_indexed || op->images == gb_images_renamed;
+    int n = !strcmp(op->name, "ConstantOfShape") ? 0 : arranges ? 1 : node->n_in;
+    bool counted = op->shape_only;
+    for (int i = 0; i < n; i++)
+        counted |= node->in[i] && node->in[i]->images.kind == GB_IMAGES_COUNTED;
+    return counted;
+}
+
+static gb_images images_of(const gb_node *node, int k, bool apart, bool mixed)
+{
+    const int64_t count = gb_shape_count(&node->out[k]->shape), batch = node->graph->batch;
+    if (count == 0 || node->op->shape_only || !(apart || mixed))
+        return (gb_images){.kind = may_count(node) ? GB_IMAGES_COUNTED : GB_IMAGES_NONE};
+    int64_t inside = mixed || !node->op->images ? 0 : node->op->images(node, k);
+    if (inside > 0 && count % inside == 0 && count / inside % batch == 0)
+        return (gb_images){GB_IMAGES_APART, inside};
+    return (gb_images){.kind = GB_IMAGES_MIXED};
+}
+
 void gb_images_follow(gb_node *node)
 {
-    const int64_t batch = node->graph->batch;
     bool apart = false, mixed = false;
-    for (int i = 0; i < node->n_in && batch > 1; i++) {
+    if (node->graph->batch < 2)
+        return;
+    for (int i = 0; i < node->n_in; i++) {
         apart |= gb_holds_images(node->in[i]);
         mixed |= node->in[i] && node->in[i]->images.kind == GB_IMAGES_MIXED;
     }
-    for (int k = 0; k < node->n_out && (apart || mixed); k++) {
-        gb_value *v = node->out[k];
-        int64_t count = v ? gb_shape_count(&v->shape) : 0;
-        if (count == 0 || node->op->shape_only)
-            continue;
-        int64_t inside = mixed || !node->op->images ? 0 : node->op->images(node, k);
-        bool whole = inside > 0 && count % inside == 0 && count / inside % batch == 0;
-        v->images.kind = whole ? GB_IMAGES_APART : GB_IMAGES_MIXED;
-        v->images.inside = whole ? inside : 0;
-    }
+    for (int k = 0; k < node->n_out; k++)
+        if (node->out[k])
+            node->out[k]->images = images_of(node, k, apart, mixed);
 }

@@ -6,7 +6,8 @@
 #include "ir/ir.h"
 
 // Sets `images` of a node's outputs by its operator's rule; shapes and constants are known. An
-// operator without a rule makes every image depend on its batch.
+// operator without a rule makes every image depend on its batch. What is made of shapes is called
+// COUNTED, until somebody knows that it is the same for another batch.
 void gb_images_follow(gb_node *node);
 
 // --- rules (gb_op.images), called where some inputs hold images apart and no input mixes them ---

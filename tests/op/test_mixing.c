@@ -262,7 +262,8 @@ static void own_batches(void **state)
             if (err < 0 ? !s->mixes || k == 2 : s->mixes && k == 1)
                 fail_msg("%s: from %lld to %lld: %s", s->text, (long long)pairs[k][0],
                          (long long)pairs[k][1], err < 0 ? gb_last_error() : "not refused");
-            if (err == 0 && !g->mixes && !rows_are_alone(s, g, pairs[k][1]))
+            bool one = k < 2 || !s->mixes; // else it may count its own images, and be right
+            if (err == 0 && !g->mixes && one && !rows_are_alone(s, g, pairs[k][1]))
                 fail_msg("%s: from %lld to %lld: images mix", s->text, (long long)pairs[k][0],
                          (long long)pairs[k][1]);
             gb_graph_free(g);
