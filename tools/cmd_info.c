@@ -137,8 +137,22 @@ static bool size_is_open(const gb_graph *model)
     return false;
 }
 
-static int gather_memory(json_t *report, const gb_graph *model, const values *v, gb_device *dev,
-                         bool classifies)
+// Says why images cannot go through the model together, where they cannot. Returns the batch that
+// all else is told for.
+static int64_t gather_batches(json_t *report, const gb_graph *model, int64_t batch)
+{
+    const gb_shape *in = model->n_in ? &model->in[0]->shape : NULL;
+    int64_t own = in && in->rank ? in->dim[0] : -1;
+    char *why = NULL;
+    int err = gb_graph_mixes(&why, model, batch > 1 ? batch : own > 1 ? own : 2, NULL, 0);
+    bool none = err < 0 || why;
+    put(report, "no_batches", gb_report_text_json(err < 0 ? gb_last_error() : why));
+    free(why);
+    return none && own <= 1 ? 1 : batch;
+}
+
+static int gather_memory(json_t *report, const gb_graph *model, const values *v, int64_t batch,
+                         gb_device *dev, bool classifies)
 {
     const cli *c = &v->cli;
     static const char *const name[] = {"forward", "gradient"};
@@ -146,7 +160,7 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
     int err = 0;
     for (int grad = 0; grad < 2; grad++) {
         gb_session *s = NULL;
-        gb_session_options options = {.batch = c->batch, .grad = grad,
+        gb_session_options options = {.batch = batch, .grad = grad,
                                       .scores = classifies ? model_scores(c) : GB_SCORES_RAW,
                                       .class_axis = (int)c->class_axis,
                                       .loss = grad ? GB_LOSS_CE : GB_LOSS_NONE, .log = &c->log};
@@ -229,8 +243,8 @@ static int gather(json_t *report, gb_graph *model, const values *v)
         cli_note(c, "the model leaves its input's size open: no layers, FLOPs and memory");
         goto fail;
     }
-    GB_TRY(gather_layers(report, c->words.text[0], model, c->batch,
-                         v->layers || c->verbose));
+    int64_t batch = gather_batches(report, model, c->batch);
+    GB_TRY(gather_layers(report, c->words.text[0], model, batch, v->layers || c->verbose));
     err = cli_open_device(&dev, c);
     if (err == GB_ERR_NO_DEVICE) {
         cli_note(c, "%s; the memory plan needs one", gb_last_error());
@@ -239,7 +253,7 @@ static int gather(json_t *report, gb_graph *model, const values *v)
     }
     GB_TRY(err);
     put(report, "device", gb_report_device_json(gb_device_get_info(dev)));
-    GB_TRY(gather_memory(report, model, v, dev, classifies));
+    GB_TRY(gather_memory(report, model, v, batch, dev, classifies));
 fail:
     gb_device_close(dev);
     free(missing);
@@ -344,6 +358,8 @@ static void print_text(const json_t *report)
     if (json_object_get(report, "flops"))
         printf("%-12s %s for a batch of %.0f (2 per multiply-add)\n", "FLOPs",
                scaled(buf, sizeof buf, number_of(report, "flops")), number_of(report, "batch"));
+    if (*text_of(report, "no_batches"))
+        printf("%-12s none: %s\n", "batches", text_of(report, "no_batches"));
     printf("%-12s %s\n", "preprocess",
            *text_of(report, "preprocess") ? text_of(report, "preprocess") : "not in the file");
     printf("%-12s %s\n", "unsupported",

@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include "base/file.h"
+#include "engine/instance.h"
 #include "image/image.h"
 #include "report/report.h"
 
@@ -294,6 +295,24 @@ fail:
     return err;
 }
 
+// Rows that go through the model in several passes must not see each other. A model for one row is
+// run row by row.
+static int check_passes(const task *t)
+{
+    const gb_graph *g = gb_session_graph(t->session);
+    char *found = NULL;
+    int err = 0;
+    if (!t->n || g->batch_in_model == 1)
+        return 0;
+    if (t->batch == 1 && gb_graph_mixes(&found, t->model, t->n, t->binding, t->n_binding) < 0)
+        return 0; // there is no whole that the rows would be parts of
+    if (g->mixes || found)
+        err = gb_fail(GB_ERR_UNSUPPORTED, "%s: %lld rows cannot go through it %lld at a time",
+                      found ? found : g->mixes, (long long)t->n, (long long)t->batch);
+    free(found);
+    return err;
+}
+
 static int execute(task *t)
 {
     const cli *c = &t->v.cli;
@@ -320,6 +339,7 @@ static int execute(task *t)
     t->batch = gb_session_batch(t->session);
     if (t->n == t->batch)
         t->n = 0; // one pass, whatever the shapes
+    GB_TRY(check_passes(t));
     if (c->json)
         t->report = json_pack("{s:o, s:{s:o}, s:[], s:[]}", "device",
                               gb_report_device_json(gb_device_get_info(t->dev)), "model", "path",
@@ -357,6 +377,7 @@ const cli_command cmd_run = {
     .synopsis = "MODEL -i [NAME=]FILE.npy... -o DIR [options]",
     .summary = "run a bare model on arrays, with gradients if asked",
     .details = "Nothing is done to the arrays: no preprocessing. Their leading dimension is the\n"
-               "batch where the model leaves it open; --batch splits it.",
+               "batch where the model leaves it open; --batch splits it, unless rows depend on\n"
+               "each other.",
     .run = run,
 };

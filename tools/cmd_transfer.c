@@ -140,9 +140,10 @@ static int print_json(const task *t)
     json_t *models = json_array(), *matrix = json_array();
     for (size_t s = 0; s < t->n; s++) {
         const subject *one = &t->subject[s];
-        const gb_report_model facts = model_facts(&one->p.classifier, one->cli.words.text[0],
+        gb_report_model facts = model_facts(&one->p.classifier, one->cli.words.text[0],
                                                   one->p.preproc.name,
                                                   gb_attack_session(one->attack));
+        facts.batch = 0; // results do not depend on it
         json_array_append_new(models, json_pack(
             "{s:I, s:f}", "correct", (json_int_t)r->correct[s], "accuracy",
             (double)r->correct[s] / (double)r->images));

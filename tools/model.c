@@ -175,8 +175,10 @@ int model_session(gb_session **out, const cli *c, gb_device *dev, const gb_graph
     }
     if (model_try_own_batch(c, err, model, options))
         err = gb_session_create(out, dev, model, options);
-    if (err >= 0)
+    if (err >= 0) {
         tell_head(c, *out);
+        options->batch = gb_session_batch(*out); // what a session after this one needs no note for
+    }
     if (gb_device_rehearses(dev))
         rehearsal_end(dev, err < 0                            ? err
                            : options->grad || options->seed ? gb_session_gradient(*out)

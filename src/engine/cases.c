@@ -251,9 +251,9 @@ const gb_case gb_cases[] = {
     {"GreaterOrEqual", 16, "3x5 (0.3)", FORWARD},
     {"Greater", 13, "3x5 (0.3)", NULL, "Where"},
     {"Greater", 13, "3x7 (0.3)", NULL, "Not", FORWARD},
-    {"Greater", 13, "3x7 (0.3)", NULL, "And", FORWARD},
-    {"Greater", 13, "3x7 (0.3)", NULL, "Or", FORWARD},
-    {"Greater", 13, "3x7 (0.3)", NULL, "Xor", FORWARD},
+    {"Greater", 13, "7x3 (0.3)", NULL, "And", FORWARD},
+    {"Greater", 13, "7x3 (0.3)", NULL, "Or", FORWARD},
+    {"Greater", 13, "7x3 (0.3)", NULL, "Xor", FORWARD},
 
     // --- along axes ---
     {"Softmax", 13, "3x17"},

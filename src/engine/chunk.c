@@ -12,7 +12,7 @@ static int64_t bytes_of(const gb_value *v)
 // Whether every input and output is a list of one entry for each image, and no image sees another.
 static bool splits(const gb_graph *g)
 {
-    bool ok = true;
+    bool ok = !g->mixes;
     for (size_t i = 0; i < g->n_node; i++)
         ok = ok && (strcmp(g->node[i]->type, "BatchNormalization") ||
                     !gb_attr_int(g->node[i], "training_mode", 0));

@@ -2,6 +2,7 @@
 #include "engine/instance.h"
 
 #include "engine/rebatch.h"
+#include "op/images.h"
 #include "op/index.h"
 #include "op/op.h"
 
@@ -25,6 +26,9 @@ typedef struct build {
     bool shapes_only;
     int64_t folded; // elements so far
     const gb_rebatch *rebatch; // NULL: at the model's own batch
+    // The same at another batch, where constants that differ depend on how many images there are;
+    // NULL: none does.
+    const struct build *other;
 } build;
 
 static int check_operators(const gb_graph *model)
@@ -91,7 +95,9 @@ static int add_inputs(build *b)
             return GB_ERR_NOMEM;
         v->type = input->type;
         v->shape = input->shape;
-        if (v->shape.rank > 0 && (v->shape.dim[0] < 0 || v->shape.dim[0] == b->g->batch_in_model))
+        bool by_image = v->shape.rank > 0 &&
+                        (v->shape.dim[0] < 0 || v->shape.dim[0] == b->g->batch_in_model);
+        if (by_image)
             v->shape.dim[0] = b->g->batch;
         for (int d = 0; d < v->shape.rank; d++)
             if (v->shape.dim[d] < 0)
@@ -101,6 +107,8 @@ static int add_inputs(build *b)
         if (gb_shape_count(&v->shape) < 0)
             return gb_fail(GB_ERR_ARG, "input '%.200s' is too large: %s", input->name,
                            gb_shape_text(text, sizeof text, &v->shape));
+        if (by_image && b->g->batch > 1 && gb_shape_count(&v->shape) > 0)
+            v->images = (gb_images){GB_IMAGES_APART, gb_images_step(&v->shape, 0)};
         b->map[input->id] = v;
         GB_TRY(gb_graph_add_input(b->g, v));
     }
@@ -261,6 +269,21 @@ static int check_shapes(const gb_node *node)
     return 0;
 }
 
+// Only what differs at another batch depends on how many images there are.
+static void settle_counted(const build *b, const gb_node *node, const gb_node *original)
+{
+    for (int k = 0; k < node->n_out; k++) {
+        gb_value *v = node->out[k];
+        if (!v || v->images.kind != GB_IMAGES_COUNTED)
+            continue;
+        const gb_value *other = b->other ? b->other->map[original->out[k]->id] : NULL;
+        bool same = v->data && other && other->data && gb_shape_equal(&v->shape, &other->shape) &&
+                    !memcmp(v->data->data, other->data->data, gb_tensor_bytes(v->data));
+        if (same || !b->other)
+            v->images.kind = GB_IMAGES_NONE;
+    }
+}
+
 static int add_node(build *b, const gb_node *original)
 {
     bool noop = false;
@@ -272,6 +295,7 @@ static int add_node(build *b, const gb_node *original)
         GB_TRY(gb_rebatch_adapt(b->rebatch, node, original));
     GB_TRY(node->op->infer(node));
     GB_TRY(check_shapes(node));
+    gb_images_follow(node);
     if (b->rebatch)
         GB_TRY(gb_rebatch_check(b->rebatch, node, original));
     bool folded = is_foldable(b, node);
@@ -279,6 +303,7 @@ static int add_node(build *b, const gb_node *original)
         GB_TRY(fold(b, node));
     else
         GB_TRY(is_noop(&noop, node));
+    settle_counted(b, node, original);
     for (int i = 0; i < node->n_out; i++)
         if (node->out[i])
             b->map[original->out[i]->id] = node->out[i];
@@ -293,6 +318,43 @@ fail:
 }
 
 // --- the whole ---
+
+// The node that first mixes images on the way to a value that holds mixed ones.
+static const gb_node *first_to_mix(const gb_value *v)
+{
+    const gb_node *node = NULL;
+    while (v && v->producer) {
+        node = v->producer;
+        v = NULL;
+        for (int i = 0; i < node->n_in && !v; i++)
+            if (node->in[i] && node->in[i]->images.kind == GB_IMAGES_MIXED)
+                v = node->in[i];
+    }
+    return node;
+}
+
+// Every output must be a list of one entry for each image, or have nothing to do with them.
+static int find_mixing(gb_graph *g)
+{
+    for (size_t i = 0; i < g->n_out && g->batch > 1 && !g->mixes; i++) {
+        const gb_value *v = g->out[i];
+        const gb_images *m = &v->images;
+        bool leads = v->shape.rank > 0 && v->shape.dim[0] == g->batch &&
+                     gb_shape_count(&v->shape) > 0;
+        if (m->kind == GB_IMAGES_MIXED)
+            g->mixes = gb_arena_printf(&g->arena, "%s: what comes of an image depends on the rest "
+                                       "of its batch", gb_node_text(first_to_mix(v)));
+        else if (m->kind != GB_IMAGES_APART ? leads
+                                            : !leads || m->inside != gb_images_step(&v->shape, 0))
+            g->mixes = gb_arena_printf(&g->arena, "output '%.200s' is no list of one entry for "
+                                       "each image", v->name);
+        else
+            continue;
+        if (!g->mixes)
+            return GB_ERR_NOMEM;
+    }
+    return 0;
+}
 
 // Builds the instance into b->g; on failure b->g is freed.
 static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
@@ -329,6 +391,7 @@ static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
             GB_TRY(gb_rebatch_check_output(b->rebatch, v, model->out[i]->id));
         GB_TRY(gb_graph_add_output(b->g, v));
     }
+    GB_TRY(find_mixing(b->g));
     GB_TRY(gb_graph_prune(b->g));
 fail:
     if (err < 0) {
@@ -346,18 +409,17 @@ static void finish(build *b)
     b->is_output = NULL;
 }
 
-// The shapes of all values at the model's own batch.
-static int shapes_of(gb_shape *shapes, const gb_graph *model, int64_t batch,
-                     const gb_binding *binding, size_t n_binding, const gb_params *params)
+static int only_at(int64_t own)
 {
-    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params,
-               .shapes_only = true};
-    int err = build_graph(&b, batch, batch);
-    for (size_t i = 0; err == 0 && i < model->n_value; i++)
-        shapes[i] = b.map[i] ? b.map[i]->shape : model->value[i]->shape;
-    finish(&b);
-    gb_graph_free(b.g);
-    return err;
+    return gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64, own);
+}
+
+static int refuse_mixing(const gb_graph *g, int64_t own)
+{
+    if (!g->mixes)
+        return 0;
+    gb_fail(GB_ERR_UNSUPPORTED, "%s", g->mixes);
+    return only_at(own);
 }
 
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
@@ -366,44 +428,104 @@ int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
     return gb_graph_instantiate_with(out, model, batch, binding, n_binding, NULL);
 }
 
-int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
-                              const gb_binding *binding, size_t n_binding, const gb_params *params)
+// The model's own batch: the first input that is not bound decides. 0: open.
+static int64_t own_batch(const build *b)
 {
-    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params};
-    gb_rebatch rebatch = {0};
-    gb_shape *shapes = NULL;
-    int64_t own = 0;
+    for (size_t i = 0; i < b->model->n_in; i++) {
+        const gb_shape *shape = &b->model->in[i]->shape;
+        if (shape->rank > 0 && !bound(b, b->model->in[i]->name))
+            return shape->dim[0] > 0 ? shape->dim[0] : 0;
+    }
+    return 0;
+}
+
+static bool asks_for_shapes(const gb_graph *model)
+{
+    bool asks = false;
+    for (size_t i = 0; i < model->n_node && !asks; i++)
+        asks = gb_op_find(model->node[i]->type)->shape_only;
+    return asks;
+}
+
+// Builds the instance for a batch that is not the model's own, `other` being the one that is.
+static int build_at_another(build *b, int64_t batch, const build *other)
+{
+    const size_t n = b->model->n_value;
+    const int64_t own = other->g->batch;
+    gb_shape *shapes = calloc(n + 1, sizeof *shapes);
+    gb_images *images = calloc(n + 1, sizeof *images);
+    const gb_rebatch rebatch = {.from = own, .to = batch, .old = shapes, .images = images};
+    int err = shapes && images ? refuse_mixing(other->g, own) : gb_fail(GB_ERR_NOMEM, "no memory");
+    GB_TRY(err);
+    for (size_t i = 0; i < n; i++) {
+        shapes[i] = other->map[i] ? other->map[i]->shape : b->model->value[i]->shape;
+        images[i] = other->map[i] ? other->map[i]->images : (gb_images){0};
+    }
+    b->rebatch = &rebatch;
+    err = build_graph(b, batch, own);
+    if (err == 0)
+        err = refuse_mixing(b->g, own);
+    else if (err != GB_ERR_NOMEM)
+        err = only_at(own);
+fail:
+    b->rebatch = NULL;
+    free(images);
+    free(shapes);
+    return err;
+}
+
+// Builds the instance into b->g.
+static int instantiate(build *b, int64_t batch)
+{
+    build other = *b, third = *b;
     int err = 0;
-    *out = NULL;
-    GB_TRY(check_operators(model));
-    for (size_t i = model->n_in; i-- > 0;) // the first input that is not bound decides
-        if (model->in[i]->shape.rank > 0 && !bound(&b, model->in[i]->name))
-            own = model->in[i]->shape.dim[0] > 0 ? model->in[i]->shape.dim[0] : 0;
+    GB_TRY(check_operators(b->model));
+    int64_t own = own_batch(b);
     if (batch < 0)
         return gb_fail(GB_ERR_ARG, "a batch of %" PRId64 " is not possible", batch);
     if (batch == 0)
         batch = own ? own : 1;
-    if (own && batch != own) {
-        shapes = calloc(model->n_value + 1, sizeof *shapes);
-        rebatch = (gb_rebatch){.from = own, .to = batch, .old = shapes,
-                               .outside = calloc(model->n_value + 1, sizeof *rebatch.outside)};
-        if (!shapes || !rebatch.outside) {
-            err = gb_fail(GB_ERR_NOMEM, "out of memory");
-            goto fail;
-        }
-        for (size_t i = 0; i < model->n_value; i++)
-            rebatch.outside[i] = 1;
-        GB_TRY(shapes_of(shapes, model, own, binding, n_binding, params));
-        b.rebatch = &rebatch;
-    }
-    err = build_graph(&b, batch, own);
-    if (err < 0 && b.rebatch && err != GB_ERR_NOMEM)
-        err = gb_fail_in(GB_ERR_UNSUPPORTED, "the model only runs at its own batch of %" PRId64,
-                         own);
-    *out = b.g;
+    other.shapes_only = third.shapes_only = true;
+    if (own > 1 && batch == 1 && asks_for_shapes(b->model)) // one image has nothing to compare
+        GB_TRY(instantiate(&third, own + 1));
+    if (own && batch != own)
+        GB_TRY(build_graph(&other, own, own));
+    else if (batch > 1 && !own && asks_for_shapes(b->model))
+        build_graph(&other, 1, 0); // where it fails there is nothing to compare with
+    b->other = other.g ? &other : NULL;
+    err = own && batch != own ? build_at_another(b, batch, &other) : build_graph(b, batch, own);
 fail:
-    finish(&b);
-    free(rebatch.outside);
-    free(shapes);
+    if (err < 0) {
+        gb_graph_free(b->g);
+        b->g = NULL;
+    }
+    b->other = NULL;
+    finish(b);
+    gb_graph_free(other.g);
+    gb_graph_free(third.g);
+    finish(&other);
+    return err;
+}
+
+int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
+                              const gb_binding *binding, size_t n_binding, const gb_params *params)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params};
+    int err = instantiate(&b, batch);
+    *out = b.g;
+    return err;
+}
+
+int gb_graph_mixes(char **why, const gb_graph *model, int64_t batch, const gb_binding *binding,
+                   size_t n_binding)
+{
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .shapes_only = true};
+    *why = NULL;
+    int err = instantiate(&b, batch);
+    if (err < 0)
+        return err;
+    if (b.g->mixes && !(*why = strdup(b.g->mixes)))
+        err = gb_fail(GB_ERR_NOMEM, "out of memory");
+    gb_graph_free(b.g);
     return err;
 }

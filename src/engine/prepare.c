@@ -6,6 +6,7 @@
 #include "op/norm.h"
 #include "op/op.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static gb_value *channel_constant(gb_graph *g, const char *name, const float *v, int64_t channels)
@@ -95,6 +96,32 @@ fail:
     return err;
 }
 
+// The images of a classifier must not see each other: where a batch does not keep them apart, they
+// go through the model one at a time. Otherwise the model is computed as it is.
+static int instantiate(gb_graph **out, const gb_graph *model, const gb_session_options *o)
+{
+    bool classifies = o->loss != GB_LOSS_NONE || o->scores != GB_SCORES_RAW;
+    char why[600];
+    gb_graph *one = NULL;
+    int err = gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params);
+    if (!classifies || err == GB_ERR_NOMEM || (err == 0 && !(*out)->mixes))
+        return err;
+    snprintf(why, sizeof why, "%s", err < 0 ? gb_last_error() : (*out)->mixes);
+    if (err == 0 && o->params)
+        return gb_fail(GB_ERR_UNSUPPORTED, "%s; training takes models that keep images apart", why);
+    if (!o->params && o->batch != 1 &&
+        gb_graph_instantiate_with(&one, model, 1, o->binding, o->n_binding, NULL) == 0) {
+        gb_graph_free(*out);
+        *out = one;
+        gb_log_line(o->log, GB_LOG_WARN, "one image at a time: %s", why);
+        return 0;
+    }
+    if (err < 0)
+        return gb_fail(err, "%s", why);
+    return gb_fail(GB_ERR_UNSUPPORTED, "%s, and the model takes %lld at once: export it for a "
+                   "batch of 1, or an open one", why, (long long)(*out)->batch);
+}
+
 int gb_prepare(gb_graph **out, gb_head *head, const gb_graph *model,
                const gb_session_options *o)
 {
@@ -102,7 +129,7 @@ int gb_prepare(gb_graph **out, gb_head *head, const gb_graph *model,
     bool losing = o->loss != GB_LOSS_NONE;
     gb_scores scores = losing && o->scores == GB_SCORES_RAW ? GB_SCORES_FIND : o->scores;
     *head = (gb_head){.how = ""};
-    GB_TRY(gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params));
+    GB_TRY(instantiate(out, model, o));
     gb_graph *g = *out;
     if (o->params && o->train)
         GB_TRY(train(g));

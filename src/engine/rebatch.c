@@ -1,34 +1,55 @@
 // Running a model that was exported for one batch at another one.
 #include "engine/rebatch.h"
 
+#include "op/images.h"
 #include "op/op.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-enum { NO_AXIS = -1, MIXED = -2 };
+enum { NO_AXIS = -1 };
 
 static int refuse(const gb_node *node, const char *why)
 {
     return gb_fail(GB_ERR_UNSUPPORTED, "%s: %s", gb_node_text(node), why);
 }
 
-// The axis that carries the images: NO_AXIS where the shapes are equal, MIXED where they differ in
-// another way than by the batch in one axis.
-static int image_axis(const gb_rebatch *r, const gb_shape *old, const gb_shape *now)
+// Whether a value holds images apart. At a batch of one there is nothing to tell; where they lie is
+// the same at the other batch.
+static bool holds(const gb_rebatch *r, const gb_value *now, int id)
 {
-    int axis = NO_AXIS;
-    if (old->rank != now->rank)
-        return MIXED;
-    for (int d = 0; d < old->rank; d++) {
-        if (old->dim[d] == now->dim[d])
-            continue;
-        if (axis != NO_AXIS || old->dim[d] % r->from ||
-            old->dim[d] / r->from * r->to != now->dim[d])
-            return MIXED;
-        axis = d;
-    }
-    return axis;
+    return r->to > 1 ? gb_holds_images(now) : r->images[id].kind == GB_IMAGES_APART;
+}
+
+static bool find(const gb_rebatch *r, const gb_value *now, int id, gb_images_place *at)
+{
+    return r->to > 1 ? gb_images_find(at, &now->shape, now->images.inside, r->to)
+                     : gb_images_find(at, &r->old[id], r->images[id].inside, r->from);
+}
+
+// The same for an input of a node: an error where images are spread over several axes.
+static int find_input(const gb_rebatch *r, const gb_node *node, const gb_node *original, int input,
+                      gb_images_place *at)
+{
+    return find(r, node->in[input], original->in[input]->id, at)
+               ? 0
+               : refuse(node, "images are not along one axis");
+}
+
+// Whether a shape is the old one with the new batch in one axis.
+static bool grows_along(const gb_rebatch *r, const gb_shape *old, const gb_shape *now, int axis)
+{
+    bool same = old->rank == now->rank;
+    for (int d = 0; same && d < old->rank; d++)
+        same = now->dim[d] == (d == axis ? old->dim[d] / r->from * r->to : old->dim[d]);
+    return same;
+}
+
+static bool grows(const gb_rebatch *r, const gb_shape *old, const gb_shape *now)
+{
+    bool some = false;
+    for (int d = 0; d < old->rank && !some; d++)
+        some = old->dim[d] % r->from == 0 && grows_along(r, old, now, d);
+    return some;
 }
 
 static int64_t product(const gb_shape *shape, int from, int to)
@@ -86,22 +107,21 @@ static bool written_down(const gb_rebatch *r, gb_node *node, const gb_node *orig
     if (i >= node->n_in || !node->in[i] || !node->in[i]->data)
         return false;
     return original->in[i]->data || node->op->infer(node) < 0 ||
-           image_axis(r, &r->old[original->out[0]->id], &node->out[0]->shape) < 0;
+           !grows(r, &r->old[original->out[0]->id], &node->out[0]->shape);
 }
 
 static int adapt_reshape(const gb_rebatch *r, gb_node *node, const gb_node *original)
 {
-    const gb_shape *old = &r->old[original->in[0]->id], *now = &node->in[0]->shape;
+    const gb_shape *old = &r->old[original->in[0]->id];
     gb_shape out = r->old[original->out[0]->id];
-    int axis = image_axis(r, old, now);
-    if (axis == NO_AXIS)
-        return 0;
-    if (axis == MIXED)
-        return refuse(node, "images are not along one axis");
-    int64_t outside = r->outside[original->in[0]->id], right = old->dim[axis] / outside / r->from;
+    gb_images_place at;
+    int err = find_input(r, node, original, 0, &at);
+    if (err < 0)
+        return err;
+    int64_t right = at.inner;
     if (right == 1)
-        right = axis + 1 < old->rank ? old->dim[axis + 1] : 0;
-    int target = find_axis(r, &out, product(old, 0, axis) * outside, right);
+        right = at.axis + 1 < old->rank ? old->dim[at.axis + 1] : 0;
+    int target = find_axis(r, &out, product(old, 0, at.axis) * at.outer, right);
     if (target == NO_AXIS)
         return refuse(node, "its shape is made for one batch");
     out.dim[target] = out.dim[target] / r->from * r->to;
@@ -112,12 +132,12 @@ static int adapt_reshape(const gb_rebatch *r, gb_node *node, const gb_node *orig
 static int adapt_sizes(const gb_rebatch *r, gb_node *node, const gb_node *original, int input)
 {
     gb_shape out = r->old[original->out[0]->id];
-    const gb_shape *now = &node->in[0]->shape;
-    int axis = image_axis(r, &r->old[original->in[0]->id], now);
-    if (axis < 0)
-        return axis == MIXED ? refuse(node, "images are not along one axis") : 0;
-    axis += out.rank - now->rank;
-    out.dim[axis] = out.dim[axis] / r->from * r->to;
+    gb_images_place at;
+    int err = find_input(r, node, original, 0, &at);
+    if (err < 0)
+        return err;
+    at.axis += out.rank - node->in[0]->shape.rank;
+    out.dim[at.axis] = out.dim[at.axis] / r->from * r->to;
     return replace_shape(node, input, &out);
 }
 
@@ -165,28 +185,30 @@ static int repeat(const gb_rebatch *r, gb_node *node, int input, int axis, int64
     return node->in[input] ? 0 : GB_ERR_NOMEM;
 }
 
+// Constants beside images along another axis: repeated for each.
 static int adapt_concat(const gb_rebatch *r, gb_node *node, const gb_node *original)
 {
-    int along, axis = NO_AXIS, model = 0, err = 0;
-    for (int i = 0; i < node->n_in && axis == NO_AXIS; i++) {
-        model = original->in[i]->id;
-        axis = image_axis(r, &r->old[model], &node->in[i]->shape);
-    }
-    if (axis == NO_AXIS)
-        return 0;
-    GB_TRY(gb_axis(node, gb_attr_int(node, "axis", 1), node->in[0]->shape.rank, &along));
-    if (axis == MIXED || axis == along)
-        return refuse(node, "joins images along their axis");
+    int along, first = 0, err = 0;
+    gb_images_place at;
+    while (!holds(r, node->in[first], original->in[first]->id))
+        if (++first == node->n_in)
+            return 0;
+    const gb_shape *images = &node->in[first]->shape;
+    const gb_shape *old = &r->old[original->in[first]->id];
+    GB_TRY(find_input(r, node, original, first, &at));
+    GB_TRY(gb_axis(node, gb_attr_int(node, "axis", 1), images->rank, &along));
+    if (at.axis == along)
+        return 0; // the operator's own rule says whether that can be
     for (int i = 0; i < node->n_in; i++) {
         const gb_value *x = node->in[i];
-        if ((!x->data && !x->param) ||
-            image_axis(r, &r->old[original->in[i]->id], &x->shape) != NO_AXIS)
+        if ((!x->data && !x->param) || x->shape.rank != images->rank ||
+            x->shape.dim[at.axis] == images->dim[at.axis])
             continue;
-        if (r->from != 1 || x->shape.rank <= axis || gb_shape_count(&x->shape) == 0 ||
-            x->shape.dim[axis] != r->old[model].dim[axis])
+        if (r->from != 1 || gb_shape_count(&x->shape) == 0 ||
+            x->shape.dim[at.axis] != old->dim[at.axis])
             return refuse(node, "joins constants made for one batch");
-        GB_TRY(x->param ? expand(r, node, i, axis, r->outside[model])
-                        : repeat(r, node, i, axis, r->outside[model]));
+        GB_TRY(x->param ? expand(r, node, i, at.axis, at.outer)
+                        : repeat(r, node, i, at.axis, at.outer));
     }
 fail:
     return err;
@@ -198,12 +220,13 @@ static bool gathers_all(const gb_rebatch *r, const gb_node *node, const gb_node 
 {
     const gb_tensor *t = node->n_in > 1 && node->in[1] ? node->in[1]->data : NULL;
     const gb_shape *old = &r->old[original->in[0]->id];
-    int along, axis = image_axis(r, old, &node->in[0]->shape);
-    if (!t || axis < 0 ||
-        gb_axis(node, gb_attr_int(node, "axis", 0), old->rank, &along) < 0 || along != axis ||
-        gb_shape_count(&t->shape) != old->dim[axis])
+    gb_images_place at;
+    int along;
+    if (!t || !find(r, node->in[0], original->in[0]->id, &at) ||
+        gb_axis(node, gb_attr_int(node, "axis", 0), old->rank, &along) < 0 || along != at.axis ||
+        gb_shape_count(&t->shape) != old->dim[along])
         return false;
-    for (int64_t i = 0; i < old->dim[axis]; i++)
+    for (int64_t i = 0; i < old->dim[along]; i++)
         if (gb_tensor_int(t, i) != i)
             return false;
     return true;
@@ -211,6 +234,10 @@ static bool gathers_all(const gb_rebatch *r, const gb_node *node, const gb_node 
 
 int gb_rebatch_adapt(const gb_rebatch *r, gb_node *node, const gb_node *original)
 {
+    if (strcmp(node->type, "Concat") == 0)
+        return adapt_concat(r, node, original);
+    if (node->n_in == 0 || !node->in[0] || !holds(r, node->in[0], original->in[0]->id))
+        return 0;
     if (strcmp(node->type, "Gather") == 0 && gathers_all(r, node, original)) {
         node->type = "Reshape";
         node->op = gb_op_find(node->type);
@@ -224,63 +251,18 @@ int gb_rebatch_adapt(const gb_rebatch *r, gb_node *node, const gb_node *original
     if (strcmp(node->type, "Resize") == 0 && written_down(r, node, original, 3) &&
         !gb_attr_find(node, "axes") && gb_shape_count(&node->in[3]->shape) > 0)
         return adapt_sizes(r, node, original, 3);
-    if (strcmp(node->type, "Concat") == 0)
-        return adapt_concat(r, node, original);
     return 0;
-}
-
-// True if the operator combines elements along the axis that carries the images.
-static bool mixes(const gb_node *node, int axis)
-{
-    static const char *const pixels[] = {"Conv", "MaxPool", "AveragePool", "GlobalAveragePool",
-                                         "GlobalMaxPool", "BatchNormalization", "LRN",
-                                         "InstanceNormalization"};
-    bool softmax = strcmp(node->type, "Softmax") == 0 || strcmp(node->type, "LogSoftmax") == 0;
-    bool layer = strcmp(node->type, "LayerNormalization") == 0;
-    for (size_t i = 0; i < GB_COUNT(pixels); i++)
-        if (strcmp(node->type, pixels[i]) == 0)
-            return axis != 0;
-    if (!softmax && !layer)
-        return false;
-    int64_t along = gb_attr_int(node, "axis", softmax && node->opset < 13 ? 1 : -1);
-    along += along < 0 ? node->out[0]->shape.rank : 0;
-    return softmax && node->opset >= 13 ? axis == along : axis >= along;
 }
 
 int gb_rebatch_check(const gb_rebatch *r, const gb_node *node, const gb_node *original)
 {
-    static const char *const renames[] = {"Reshape", "Flatten", "Squeeze", "Unsqueeze"};
-    int64_t outside = 1, before = 1;
-    bool rename = false;
-    for (size_t i = 0; i < GB_COUNT(renames); i++)
-        rename |= strcmp(node->type, renames[i]) == 0;
-    for (int i = node->n_in - 1; i >= 0; i--) {
-        if (!node->in[i] || !original->in[i])
-            continue;
-        int id = original->in[i]->id;
-        int axis = image_axis(r, &r->old[id], &node->in[i]->shape);
-        if (axis < 0)
-            continue;
-        outside = r->outside[id];
-        before = product(&r->old[id], 0, axis) * outside;
-    }
     for (int k = 0; k < node->n_out; k++) {
-        if (!node->out[k])
+        gb_images_place at;
+        if (!node->out[k] || !holds(r, node->out[k], original->out[k]->id))
             continue;
-        int id = original->out[k]->id;
-        int axis = image_axis(r, &r->old[id], &node->out[k]->shape);
-        r->outside[id] = outside;
-        if (axis == MIXED)
+        if (!find(r, node->out[k], original->out[k]->id, &at) ||
+            !grows_along(r, &r->old[original->out[k]->id], &node->out[k]->shape, at.axis))
             return refuse(node, "its output does not grow with the batch");
-        if (axis == NO_AXIS)
-            continue;
-        if (mixes(node, axis))
-            return refuse(node, "mixes the images of a batch");
-        int64_t outer = product(&r->old[id], 0, axis);
-        if (rename && (outer == 0 || before < outer || before % outer))
-            return refuse(node, "its shape is made for one batch");
-        if (rename)
-            r->outside[id] = before / outer;
     }
     return 0;
 }
@@ -288,7 +270,7 @@ int gb_rebatch_check(const gb_rebatch *r, const gb_node *node, const gb_node *or
 int gb_rebatch_check_output(const gb_rebatch *r, const gb_value *value, int original_id)
 {
     const gb_shape *old = &r->old[original_id];
-    if (old->rank > 0 && old->dim[0] == r->from && image_axis(r, old, &value->shape) == 0)
+    if (old->rank > 0 && old->dim[0] == r->from && grows_along(r, old, &value->shape, 0))
         return 0;
     return gb_fail(GB_ERR_UNSUPPORTED, "output '%.200s' has no dimension for the batch",
                    value->name);

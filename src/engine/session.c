@@ -132,11 +132,13 @@ static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_
     s->batch = s->graph->batch;
     part.batch = options->chunk ? options->chunk
                                 : gb_choose_chunk(s->graph, gb_device_get_info(s->dev));
-    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all || s->train)
+    if (part.batch >= s->batch || s->batch % part.batch || options->keep_all || s->train ||
+        s->graph->mixes)
         return 0;
     gb_graph *graph = NULL;
     gb_head head;
-    if (gb_prepare(&graph, &head, model, &part) < 0) {
+    part.log = NULL;
+    if (gb_prepare(&graph, &head, model, &part) < 0 || graph->batch != part.batch) {
         gb_graph_free(graph); // it only runs whole
         return 0;
     }
@@ -222,6 +224,7 @@ int gb_session_create(gb_session **out, gb_device *dev, const gb_graph *model,
     int err = create(&s, dev, model, options);
     if (err == 0 && s->head.unsure && s->n_in == 1 && !s->train && !gb_device_rehearses(dev)) {
         GB_TRY(gb_probe_scores(&told.scores, s));
+        told.batch = s->batch; // of what was said, nothing twice
         if (told.scores == GB_SCORES_PROBABILITIES) {
             gb_session_free(s);
             s = NULL;

@@ -41,6 +41,19 @@ typedef struct gb_view {
     int64_t stride[GB_MAX_RANK];
 } gb_view;
 
+// Which image of the batch each element of an instance's value is of: element e, counted in
+// row-major order, is of image e / inside % batch, whatever the shape. So what only renames
+// elements changes nothing. In an instance for one image there is nothing to tell: NONE.
+typedef struct gb_images {
+    enum {
+        GB_IMAGES_NONE,    // depends on no image
+        GB_IMAGES_COUNTED, // nor does this, but on how many there are
+        GB_IMAGES_APART,   // each element on one
+        GB_IMAGES_MIXED    // on several, or on an image's place in the batch
+    } kind;
+    int64_t inside; // of GB_IMAGES_APART
+} gb_images;
+
 typedef struct gb_value {
     const char *name;
     gb_dtype type;
@@ -49,6 +62,7 @@ typedef struct gb_value {
     gb_node *producer; // NULL: a graph input or a constant
     int uses;          // how many node inputs and graph outputs read it (gb_graph_prune)
     int id;            // index in graph->values
+    gb_images images;  // op/images.h
     int param;         // an instance in training: 1 + its index among the parameters; 0: none
 
     // Filled while kernels are recorded (op/emit.h):
@@ -121,6 +135,7 @@ struct gb_graph {
     // An instance only:
     int64_t batch;          // the leading dimension of the inputs
     int64_t batch_in_model; // the fixed leading dimension that the file had, 0 if symbolic
+    const char *mixes; // why its outputs are not those of each image alone, NULL: they are
 };
 
 // --- shapes and tensors (ir/shape.c, ir/tensor.c) ---

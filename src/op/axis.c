@@ -1,5 +1,6 @@
 // The index operators of op/index.h: views where every axis is evenly strided, else one kernel for
 // each axis that is not.
+#include "op/images.h"
 #include "op/index.h"
 #include "op/infer.h"
 #include "op/list.h"
@@ -233,7 +234,7 @@ static int backward(gb_emit *e, gb_node *node)
 
 #define INDEX_OP(name, first, last) \
     GB_OP(name, .since = first, .until = last, .infer = infer, .eval = gb_ref_index, \
-          .forward = forward, .backward = backward)
+          .forward = forward, .backward = backward, .images = gb_images_indexed)
 INDEX_OP(Slice, 1, 0);
 INDEX_OP(Split, 2, 0);
 INDEX_OP(Pad, 2, 0);

@@ -1,5 +1,6 @@
 // Functions of two or more elements, with numpy's broadcasting.
 #include "op/binary_record.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -74,9 +75,11 @@ fail:
 
 #define BINARY(name, opset) \
     GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_binary, \
-          .forward = gb_binary_forward, .backward = gb_binary_backward)
+          .forward = gb_binary_forward, .backward = gb_binary_backward, \
+          .images = gb_images_pointwise)
 #define LOGICAL(name, opset) \
-    GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_binary, .forward = gb_binary_forward)
+    GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_binary, \
+          .forward = gb_binary_forward, .images = gb_images_pointwise)
 BINARY(Add, 7);
 BINARY(Sub, 7);
 BINARY(Mul, 7);

@@ -1,6 +1,7 @@
 // Concat: inputs are written into their slices of the output by whoever makes them; only those that
 // were made elsewhere are copied. Inputs that lie side by side already, as slices of a later and
 // larger Concat, need nothing at all (DenseNet).
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/view.h"
@@ -109,5 +110,31 @@ static int backward(gb_emit *e, gb_node *node)
     return e->status;
 }
 
+// Images may lie outside the axis, inside one step of it, or along it where every input has whole
+// rounds of them.
+static int64_t images(const gb_node *node, int k)
+{
+    const gb_shape *y = &node->out[k]->shape;
+    const int axis = axis_of(node);
+    const int64_t step = gb_images_step(y, axis), batch = node->graph->batch;
+    int64_t inside = 0;
+    for (int i = 0; i < node->n_in; i++) {
+        const gb_value *v = node->in[i];
+        const int64_t dim = v->shape.dim[axis], from = v->images.inside;
+        if (!gb_holds_images(v))
+            continue;
+        bool outside = from % (step * dim) == 0, within = step % (from * batch) == 0;
+        bool rounds = from % step == 0 && step * dim % (from * batch) == 0;
+        int64_t here = outside ? from / dim * y->dim[axis] : within || rounds ? from : 0;
+        if (here == 0 || (inside && here != inside))
+            return 0;
+        inside = here;
+    }
+    for (int i = 0; i < node->n_in; i++)
+        if (!gb_holds_images(node->in[i]) && !gb_images_same(node, i, y, inside))
+            return 0;
+    return inside;
+}
+
 GB_OP(Concat, .since = 4, .infer = infer, .eval = gb_ref_concat, .forward = forward,
-      .backward = backward);
+      .backward = backward, .images = images);

@@ -1,4 +1,5 @@
 // Conv.
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/record.h"
@@ -25,4 +26,4 @@ fail:
 }
 
 GB_OP(Conv, .since = 7, .infer = infer, .eval = gb_ref_conv, .forward = gb_conv_forward,
-      .backward = gb_conv_backward);
+      .backward = gb_conv_backward, .images = gb_images_leading);

@@ -1,6 +1,7 @@
 // DepthToSpace and SpaceToDepth: one strided copy between two renamings of six axes.
 #include "op/depth.h"
 
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/view.h"
@@ -87,6 +88,6 @@ static int backward(gb_emit *e, gb_node *node)
 }
 
 GB_OP(DepthToSpace, .since = 1, .infer = infer, .eval = gb_ref_depth, .forward = forward,
-      .backward = backward);
+      .backward = backward, .images = gb_images_leading);
 GB_OP(SpaceToDepth, .since = 1, .infer = infer, .eval = gb_ref_depth, .forward = forward,
-      .backward = backward);
+      .backward = backward, .images = gb_images_leading);

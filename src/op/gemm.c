@@ -1,5 +1,6 @@
 // Gemm.
 #include "op/gemm.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/record.h"
@@ -39,5 +40,36 @@ fail:
     return err;
 }
 
+// Rows of A' and columns of B' may be images; what is summed over may not.
+static int64_t images(const gb_node *node, int k)
+{
+    const gb_shape *y = &node->out[k]->shape;
+    const int64_t batch = node->graph->batch;
+    gb_images_place at;
+    gb_gemm g;
+    int64_t inside = 0;
+    if (gb_gemm_read(node, &g) < 0 ||
+        !(gb_holds_images(node->in[0]) || gb_holds_images(node->in[1])))
+        return 0;
+    const int along[2] = {g.trans_a ? 1 : 0, g.trans_b ? 0 : 1};
+    for (int i = 0; i < node->n_in; i++) {
+        const gb_value *v = node->in[i];
+        int64_t here;
+        if (!gb_holds_images(v))
+            continue;
+        if (i == 2)
+            here = gb_images_broadcast(node, i, y);
+        else if (!gb_images_find(&at, &v->shape, v->images.inside, batch) || at.axis != along[i])
+            return 0;
+        else
+            here = at.inner * gb_images_step(y, i);
+        if (here == 0 || (inside && here != inside))
+            return 0;
+        inside = here;
+    }
+    const gb_value *c = gb_input(node, 2);
+    return !c || gb_holds_images(c) || gb_images_same(node, 2, y, inside) ? inside : 0;
+}
+
 GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm, .forward = gb_gemm_forward,
-      .backward = gb_gemm_backward);
+      .backward = gb_gemm_backward, .images = images);

@@ -1,4 +1,5 @@
 // LRN, local response normalisation across channels (Krizhevsky et al. 2012).
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/norm.h"
@@ -38,5 +39,15 @@ fail:
     return err;
 }
 
+static int64_t images(const gb_node *node, int k)
+{
+    gb_lrn l;
+    (void)k;
+    if (gb_lrn_read(node, &l) < 0 ||
+        !gb_images_clear_of(node, 0, l.inner, l.inner * l.channels))
+        return 0;
+    return node->in[0]->images.inside;
+}
+
 GB_OP(LRN, .since = 7, .infer = infer, .eval = gb_ref_lrn,
-      .forward = gb_lrn_forward, .backward = gb_lrn_backward);
+      .forward = gb_lrn_forward, .backward = gb_lrn_backward, .images = images);

@@ -1,5 +1,6 @@
 // MatMul.
 #include "op/gemm.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/record.h"
@@ -53,5 +54,37 @@ fail:
     return err;
 }
 
+// Rows of A, columns of B and leading dimensions may be images; what is summed over may not.
+static int64_t images(const gb_node *node, int k)
+{
+    const int64_t batch = node->graph->batch;
+    gb_images_place at;
+    gb_matmul g;
+    int64_t inside = 0;
+    (void)k;
+    if (gb_matmul_read(node, &g) < 0)
+        return 0;
+    gb_shape whole = g.batch; // the product with the vectors made matrices
+    whole.dim[whole.rank++] = g.m;
+    whole.dim[whole.rank++] = g.n;
+    for (int i = 0; i < 2; i++) {
+        const gb_shape *shape = i ? &g.b : &g.a;
+        if (!gb_holds_images(node->in[i]))
+            continue;
+        if (!gb_images_find(&at, shape, node->in[i]->images.inside, batch) ||
+            at.axis == shape->rank - (i ? 2 : 1))
+            return 0;
+        int64_t here = at.inner * gb_images_step(&whole, at.axis + whole.rank - shape->rank);
+        if (inside && here != inside)
+            return 0;
+        inside = here;
+    }
+    for (int i = 0; i < 2; i++)
+        if (!gb_holds_images(node->in[i]) && gb_images_find(&at, &whole, inside, batch) &&
+            at.axis < g.batch.rank && !gb_images_same(node, i, &whole, inside))
+            return 0;
+    return inside;
+}
+
 GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul, .forward = gb_matmul_forward,
-      .backward = gb_matmul_backward);
+      .backward = gb_matmul_backward, .images = images);

@@ -1,5 +1,6 @@
 // BatchNormalization, InstanceNormalization and LayerNormalization.
 #include "op/norm.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -133,9 +134,32 @@ int gb_batch_norm_train(gb_node *node)
     return 0;
 }
 
+// The statistics of a batch in training mode join its images.
+static int64_t images_batch(const gb_node *node, int k)
+{
+    return gb_attr_int(node, "training_mode", 0) ? 0 : gb_images_leading(node, k);
+}
+
+static int64_t images_layer(const gb_node *node, int k)
+{
+    const gb_shape *shape = &node->in[0]->shape;
+    const int64_t inside = node->in[0]->images.inside;
+    gb_norm_args n;
+    if (gb_norm_read(node, &n) < 0 || !gb_images_first_only(node) ||
+        !gb_images_clear_of(node, 0, 1, n.inner))
+        return 0;
+    for (int i = 1; i < node->n_in; i++)
+        if (node->in[i] && !gb_images_same(node, i, shape, inside))
+            return 0;
+    return k == 0 ? inside : inside / n.inner;
+}
+
 GB_OP(BatchNormalization, .since = 7, .infer = infer_batch, .eval = gb_ref_batch_norm,
-      .forward = gb_batch_norm_forward, .backward = gb_batch_norm_backward);
+      .forward = gb_batch_norm_forward, .backward = gb_batch_norm_backward,
+      .images = images_batch);
 GB_OP(InstanceNormalization, .since = 7, .infer = infer_instance, .eval = gb_ref_instance_norm,
-      .forward = gb_instance_norm_forward, .backward = gb_instance_norm_backward);
+      .forward = gb_instance_norm_forward, .backward = gb_instance_norm_backward,
+      .images = gb_images_leading);
 GB_OP(LayerNormalization, .since = 17, .infer = infer_layer, .eval = gb_ref_layer_norm,
-      .forward = gb_layer_norm_forward, .backward = gb_layer_norm_backward);
+      .forward = gb_layer_norm_forward, .backward = gb_layer_norm_backward,
+      .images = images_layer);

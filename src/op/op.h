@@ -29,6 +29,10 @@ typedef struct gb_op {
     // the gradients of the outputs. NULL: not differentiable (an error when a session needs it).
     int (*backward)(gb_emit *e, gb_node *node);
 
+    // Where images lie in output k: gb_images.inside, or 0 where what comes of an image depends on
+    // the rest of its batch (op/images.h). NULL: it always does.
+    int64_t (*images)(const gb_node *node, int k);
+
     bool shape_only; // eval reads the inputs' shapes, never their data (Shape, Size)
     bool is_view;    // forward places outputs as views of in[0]; nothing is left for backward
 } gb_op;

@@ -1,4 +1,5 @@
 // MaxPool, AveragePool, GlobalMaxPool and GlobalAveragePool.
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/record.h"
@@ -22,10 +23,14 @@ fail:
 }
 
 GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
-      .forward = gb_max_pool_forward, .backward = gb_max_pool_backward);
+      .forward = gb_max_pool_forward, .backward = gb_max_pool_backward,
+      .images = gb_images_planes);
 GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
-      .forward = gb_average_pool_forward, .backward = gb_average_pool_backward);
+      .forward = gb_average_pool_forward, .backward = gb_average_pool_backward,
+      .images = gb_images_planes);
 GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
-      .forward = gb_reduce_forward, .backward = gb_reduce_backward);
+      .forward = gb_reduce_forward, .backward = gb_reduce_backward,
+      .images = gb_images_planes);
 GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
-      .forward = gb_reduce_forward, .backward = gb_reduce_backward);
+      .forward = gb_reduce_forward, .backward = gb_reduce_backward,
+      .images = gb_images_planes);

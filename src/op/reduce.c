@@ -1,5 +1,6 @@
 // ReduceSum and its family.
 #include "op/reduce.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -57,9 +58,29 @@ fail:
     return err;
 }
 
+// What goes inside an image leaves fewer elements of it.
+static int64_t images(const gb_node *node, int k)
+{
+    const gb_shape *shape = &node->in[0]->shape;
+    int64_t inside = node->in[0]->images.inside, left = inside;
+    gb_reduce r;
+    (void)k;
+    if (gb_reduce_read(node, &r) < 0 || !gb_images_first_only(node))
+        return 0;
+    for (int d = 0; d < shape->rank; d++) {
+        int64_t step = gb_images_step(shape, d);
+        if (!r.over[d])
+            continue;
+        if (!gb_images_clear_of(node, 0, step, step * shape->dim[d]))
+            return 0;
+        left /= step < inside ? shape->dim[d] : 1;
+    }
+    return left;
+}
+
 #define REDUCE(name, ...) \
     GB_OP(name, .since = 7, .infer = infer, .eval = gb_ref_reduce, .forward = gb_reduce_forward, \
-          __VA_ARGS__)
+          .images = images, __VA_ARGS__)
 REDUCE(ReduceSum, .backward = gb_reduce_backward);
 REDUCE(ReduceMean, .backward = gb_reduce_backward);
 REDUCE(ReduceMax, .backward = gb_reduce_backward);

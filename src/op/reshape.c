@@ -1,5 +1,6 @@
 // Operators that rename elements: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity,
 // Dropout, Cast. Views where strides allow, else copies.
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "op/view.h"
@@ -198,6 +199,19 @@ fail:
     return err;
 }
 
+static int64_t images_transpose(const gb_node *node, int k)
+{
+    const gb_value *x = node->in[0];
+    int perm[GB_MAX_RANK], to = 0;
+    gb_images_place at;
+    if (gb_transpose_perm(node, perm) < 0 ||
+        !gb_images_find(&at, &x->shape, x->images.inside, node->graph->batch))
+        return 0;
+    while (perm[to] != at.axis)
+        to++;
+    return at.inner * gb_images_step(&node->out[k]->shape, to);
+}
+
 // node->state is set where the output is a copy of its own.
 static int forward_reshape(gb_emit *e, gb_node *node)
 {
@@ -257,18 +271,19 @@ static int backward_none(gb_emit *e, gb_node *node)
 }
 
 GB_OP(Reshape, .since = 1, .infer = infer_reshape, .eval = gb_ref_copy,
-      .forward = forward_reshape, .backward = backward_reshape);
+      .forward = forward_reshape, .backward = backward_reshape, .images = gb_images_renamed);
 GB_OP(Flatten, .since = 1, .infer = infer_flatten, .eval = gb_ref_copy,
-      .forward = forward_reshape, .backward = backward_reshape);
+      .forward = forward_reshape, .backward = backward_reshape, .images = gb_images_renamed);
 GB_OP(Squeeze, .since = 1, .infer = infer_squeeze, .eval = gb_ref_copy,
-      .forward = forward_reshape, .backward = backward_reshape);
+      .forward = forward_reshape, .backward = backward_reshape, .images = gb_images_renamed);
 GB_OP(Unsqueeze, .since = 1, .infer = infer_unsqueeze, .eval = gb_ref_copy,
-      .forward = forward_reshape, .backward = backward_reshape);
+      .forward = forward_reshape, .backward = backward_reshape, .images = gb_images_renamed);
 GB_OP(Transpose, .since = 1, .infer = infer_transpose, .eval = gb_ref_transpose,
-      .forward = forward_transpose, .backward = backward_none, .is_view = true);
+      .forward = forward_transpose, .backward = backward_none, .is_view = true,
+      .images = images_transpose);
 GB_OP(Identity, .since = 1, .infer = infer_same, .eval = gb_ref_copy, .forward = forward_same,
-      .backward = backward_none, .is_view = true);
+      .backward = backward_none, .is_view = true, .images = gb_images_pointwise);
 GB_OP(Dropout, .since = 7, .infer = infer_dropout, .eval = gb_ref_copy, .forward = forward_same,
-      .backward = backward_none, .is_view = true);
+      .backward = backward_none, .is_view = true, .images = gb_images_pointwise);
 GB_OP(Cast, .since = 6, .infer = infer_cast, .eval = gb_ref_copy, .forward = forward_same,
-      .backward = backward_none, .is_view = true);
+      .backward = backward_none, .is_view = true, .images = gb_images_pointwise);

@@ -1,5 +1,6 @@
 // Softmax and LogSoftmax.
 #include "op/softmax.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -37,7 +38,16 @@ fail:
     return err;
 }
 
+static int64_t images(const gb_node *node, int k)
+{
+    gb_softmax s;
+    (void)k;
+    if (gb_softmax_read(node, &s) < 0 || !gb_images_clear_of(node, 0, s.inner, s.inner * s.count))
+        return 0;
+    return node->in[0]->images.inside;
+}
+
 GB_OP(Softmax, .since = 7, .infer = infer, .eval = gb_ref_softmax,
-      .forward = gb_softmax_forward, .backward = gb_softmax_backward);
+      .forward = gb_softmax_forward, .backward = gb_softmax_backward, .images = images);
 GB_OP(LogSoftmax, .since = 7, .infer = infer, .eval = gb_ref_softmax,
-      .forward = gb_softmax_forward, .backward = gb_softmax_backward);
+      .forward = gb_softmax_forward, .backward = gb_softmax_backward, .images = images);

@@ -1,5 +1,6 @@
 // Functions of one element: activations, exponentials, roundings.
 #include "op/unary.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -96,7 +97,8 @@ fail:
 
 #define UNARY(name, opset) \
     GB_OP(name, .since = opset, .infer = infer, .eval = gb_ref_unary, \
-          .forward = gb_unary_forward, .backward = gb_unary_backward)
+          .forward = gb_unary_forward, .backward = gb_unary_backward, \
+          .images = gb_images_pointwise)
 UNARY(Relu, 7);
 UNARY(LeakyRelu, 7);
 UNARY(Elu, 7);

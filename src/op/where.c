@@ -1,5 +1,6 @@
 // Where.
 #include "op/binary_record.h"
+#include "op/images.h"
 #include "op/infer.h"
 #include "op/list.h"
 #include "ref/arithmetic.h"
@@ -18,4 +19,5 @@ fail:
 }
 
 GB_OP(Where, .since = 9, .infer = infer, .eval = gb_ref_where,
-      .forward = gb_where_forward, .backward = gb_where_backward);
+      .forward = gb_where_forward, .backward = gb_where_backward,
+      .images = gb_images_pointwise);

@@ -78,6 +78,11 @@ static int make_sessions(gb_trainer *t, const gb_adversary *adversary)
     if (adversary->fixed) {
         own.params = NULL;
         GB_TRY(gb_session_create(&t->own, t->dev, k->source ? k->source : k->model, &own));
+        if (gb_session_batch(t->own) != own.batch) {
+            err = gb_fail(GB_ERR_UNSUPPORTED, "what static perturbs against takes one image at a "
+                          "time; training takes models that keep images apart");
+            goto fail;
+        }
     } else if (own.loss != judge.loss) {
         GB_TRY(gb_session_create(&t->own, t->dev, k->model, &own));
     }

@@ -238,7 +238,7 @@ static void refused(void **state)
     begin(&b, 4);
     onnx_attr_int(&b, onnx_node(&b, "Softmax", "x", "y"), "axis", 0);
     onnx_output(&b, "y", 0, NULL);
-    expect_refused(decode(&b), 2, "mixes the images");
+    expect_refused(decode(&b), 2, "depends on the rest of its batch");
 
     onnx_init(&b, 17);
     onnx_input(&b, "x", 4, (int64_t[]){-1, 3, -1, -1});
