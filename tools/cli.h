@@ -28,7 +28,7 @@ extern const cli_command cmd_devices, cmd_info, cmd_run, cmd_classify, cmd_attac
 typedef struct cli {
     const cli_command *command;
     const char *device, *precision, *preprocess, *labels, *output;
-    int64_t batch; // 0: not given
+    int64_t batch, max_pixels; // 0: not given
     uint64_t seed;
     bool json, quiet, verbose, allow_nonfinite;
     option_texts words; // arguments that are no options
@@ -51,6 +51,10 @@ typedef struct cli {
     {"preprocess", 0, OPTION_TEXT, offsetof(cli, preprocess), "PRESET|FILE", \
      "how pictures become the model's input: imagenet, inception, caffe, unit, cifar10 or a JSON " \
      "file (default: the model's metadata, else guessed and said)"}
+#define CLI_MAX_PIXELS \
+    {"max-pixels", 0, OPTION_INT, offsetof(cli, max_pixels), "N", \
+     "refuse picture files of more pixels, before they are decoded (default: 100000000)", 1, \
+     1000000000000}
 #define CLI_LABELS \
     {"labels", 0, OPTION_TEXT, offsetof(cli, labels), "FILE", \
      "class names, one a line in class order, or lines of \"INDEX<tab>ID<tab>NAME\""}

@@ -43,6 +43,7 @@ int pictures_preprocess(pictures *p, const cli *c, gb_graph *model)
         how = " [assumed from the input's size; set it with --preprocess]";
     }
     GB_TRY(gb_preproc_fit_model(&p->preproc, (int)channels, height, width));
+    p->preproc.max_pixels = c->max_pixels;
     cli_note(c, "preprocess: %s%s", gb_preproc_text(text, sizeof text, &p->preproc), how);
     p->channels = p->preproc.channels;
     p->height = p->preproc.crop_h;
