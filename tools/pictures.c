@@ -108,6 +108,16 @@ int pictures_read(const pictures *p, size_t i, float *chw)
                    : gb_item_load(chw, &p->list.item[i], &p->preproc);
 }
 
+int pictures_read_newest(const pictures *p, size_t i, gb_image *out)
+{
+    const bool packed = p->data && p->data->bytes;
+    const gb_item *item = packed    ? NULL
+                          : p->data ? &p->data->list.item[p->pick[i]]
+                                    : &p->list.item[i];
+    *out = (gb_image){0};
+    return !item || item->npy ? 0 : gb_preproc_read_newest(out, item->path, &p->preproc);
+}
+
 int pictures_truth(const pictures *p, size_t i)
 {
     return p->data ? p->data->label[p->pick[i]] : -1;

@@ -73,8 +73,9 @@ static boolean on_app1(j_decompress_ptr lib)
     return TRUE;
 }
 
-// Ink to light, in place if need be. Like Pillow and the browsers, every four-channel JPEG is taken to be stored the way
-// Adobe does, with 255 for no ink; light = (255 - ink) * (255 - black) / 255, rounded.
+// Ink to light, in place if need be. Like Pillow and the browsers, every four-channel JPEG is taken
+// to be stored the way Adobe does, with 255 for no ink; light = (255 - ink) * (255 - black) / 255,
+// rounded.
 static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, int width)
 {
     for (int x = 0; x < width; x++, rgb += 3, cmyk += 4) {

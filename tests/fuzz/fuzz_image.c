@@ -1,5 +1,5 @@
-// The picture readers: JPEG, PNG and NPY, and the resizer over whatever came out, which must be what
-// it makes of the rows while they are decoded.
+// The picture readers: JPEG, PNG and NPY, and the resizer over whatever came out, which must be
+// what it makes of the rows while they are decoded.
 #include "image/image.h"
 
 #include <stdlib.h>
