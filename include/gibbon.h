@@ -116,8 +116,9 @@ GB_API int gb_model_size(int *channels, int *height, int *width, const gb_model 
 /* Inputs, outputs and preprocessing in a few lines. The caller frees *text with gb_text_free. */
 GB_API int gb_model_describe(char **text, const gb_model *model);
 
-/* Reads a JPEG or PNG, resized and cropped as the preprocessing says; image: (C,H,W) floats. A
- * picture that has the model's size already is taken as it is. */
+/* Reads a JPEG or PNG of at most 100 million pixels, resized (as Pillow up to 12.1 does) and
+ * cropped as the preprocessing says; image: (C,H,W) floats. A picture that has the model's size
+ * already is taken as it is. */
 GB_API int gb_model_read_image(float *image, const gb_model *model, const char *path);
 
 /* ---- classifying ---- */

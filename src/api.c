@@ -206,17 +206,15 @@ int gb_model_describe(char **text, const gb_model *model)
 
 int gb_model_read_image(float *image, const gb_model *model, const char *path)
 {
-    gb_image file = {0}, fitted = {0};
-    int err = 0;
+    gb_image picture;
     if (!image || !model || !path)
         return null_argument("gb_model_read_image");
-    GB_TRY(gb_image_read(&file, path, model->preproc.channels == 1 ? 1 : 3));
-    GB_TRY(gb_preproc_image(&fitted, &file, &model->preproc));
-    gb_image_to_chw(image, &fitted);
-fail:
-    gb_image_finish(&file);
-    gb_image_finish(&fitted);
-    return err;
+    int err = gb_preproc_read(&picture, path, &model->preproc);
+    if (err < 0)
+        return err;
+    gb_image_to_chw(image, &picture);
+    gb_image_finish(&picture);
+    return 0;
 }
 
 // --- classifying ---

@@ -160,12 +160,23 @@ static char *free_name(attack_task *t, const gb_report_image *image)
     }
 }
 
+// DIR/STEM_WHAT.png beside DIR/STEM_adversarial.png.
+static char *beside(attack_task *t, const gb_report_image *image, const char *what)
+{
+    size_t stem = strlen(image->output) - strlen("adversarial.png");
+    return gb_arena_printf(&t->arena, "%.*s%s.png", (int)stem, image->output, what);
+}
+
 // Writes row r as a PNG inside the ball, reads it back into the row, and measures what was read.
+// Versions of Pillow differ by one level in how they resize some pictures; the ball is the one
+// around the input as gibbon resizes it, which is written, too, and where the two meet also the one
+// around the other.
 static int save(attack_task *t, size_t r)
 {
     gb_report_image *image = t->image[r];
     const gb_attack_config *config = gb_attack_get_config(t->attack);
-    gb_image before = {0}, after = {0}, read = {0};
+    const float eps = gb_attack_radius(config);
+    gb_image before = {0}, other = {0}, after = {0}, read = {0};
     float *pixels = t->attacked + r * t->p.pixels;
     int err = 0;
     const char *path = free_name(t, image);
@@ -173,16 +184,25 @@ static int save(attack_task *t, size_t r)
         return GB_ERR_NOMEM;
     GB_TRY(gb_image_from_chw(&before, t->clean + r * t->p.pixels, t->p.channels, t->p.height,
                              t->p.width));
-    GB_TRY(gb_quantize_image(&after, pixels, &before, config->norm,
-                             gb_attack_radius(config)));
+    GB_TRY(pictures_read_newest(&t->p, (size_t)(image - t->done), &other));
+    image->resized_otherwise = other.data != NULL;
+    GB_TRY(gb_quantize_image(&after, pixels, &before, config->norm, eps));
+    if (image->resized_otherwise)
+        GB_TRY(gb_quantize_between(&after, &before, &other, config->norm, eps));
     GB_TRY(gb_image_write_png(path, &after));
     image->output = path;
+    image->original = beside(t, image, "original");
+    GB_TRY(image->original ? 0 : GB_ERR_NOMEM);
+    GB_TRY(gb_image_write_png(image->original, &before));
     GB_TRY(gb_image_read(&read, path, t->p.channels));
     GB_TRY(gb_image_distance(&image->linf, &image->l2, &before, &read));
-    image->verified = gb_in_ball(image->linf, image->l2, config->norm, gb_attack_radius(config));
+    image->verified = gb_in_ball(image->linf, image->l2, config->norm, eps);
+    if (image->resized_otherwise)
+        GB_TRY(gb_image_distance(&image->other_linf, &image->other_l2, &other, &read));
     gb_image_to_chw(pixels, &read);
 fail:
     gb_image_finish(&before);
+    gb_image_finish(&other);
     gb_image_finish(&after);
     gb_image_finish(&read);
     return err;
@@ -202,8 +222,7 @@ static int draw(attack_task *t, size_t r)
     attack_shown *shown = &t->shown[t->n_shown < ATTACK_SHEET ? t->n_shown : ATTACK_SHEET];
     gb_image drawn = {0};
     int err = 0;
-    size_t stem = strlen(image->output) - strlen("adversarial.png");
-    char *path = gb_arena_printf(&t->arena, "%.*spanel.png", (int)stem, image->output);
+    char *path = beside(t, image, "panel");
     gb_panel panel = {.before = &shown->before, .after = &shown->after,
                       .before_text = caption(t, &image->clean),
                       .after_text = caption(t, &image->adversarial), .fooled = image->success};

@@ -29,7 +29,7 @@ extern const cli_command cmd_devices, cmd_info, cmd_run, cmd_classify, cmd_attac
 typedef struct cli {
     const cli_command *command;
     const char *device, *precision, *preprocess, *labels, *output;
-    int64_t batch; // 0: not given
+    int64_t batch, max_pixels; // 0: not given
     const char *input_layout, *input_size, *model_output, *scores; // how to take the model
     int64_t class_axis; // 0: not given
     uint64_t seed;
@@ -70,6 +70,10 @@ typedef struct cli {
      "find|logits|log-probabilities|probabilities|sigmoids", \
      "what that output holds (default: found in the graph, else by what it gives for noise, and " \
      "said where it is not logits)", .choices = gb_scores_names}
+#define CLI_MAX_PIXELS \
+    {"max-pixels", 0, OPTION_INT, offsetof(cli, max_pixels), "N", \
+     "refuse picture files of more pixels, before they are decoded (default: 100000000)", 1, \
+     1000000000000}
 #define CLI_LABELS \
     {"labels", 0, OPTION_TEXT, offsetof(cli, labels), "FILE", \
      "class names, one a line in class order, or lines of \"INDEX<tab>ID<tab>NAME\""}

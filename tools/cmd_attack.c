@@ -24,6 +24,7 @@ static const option_entry table[] = {
     CLI_OUTPUT("where the results go: a PNG and an explaining picture for each input, and a sheet "
                "of all of them (default: out)"),
     CLI_PREPROCESS,
+    CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
     CLI_BATCH,

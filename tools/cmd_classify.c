@@ -18,6 +18,7 @@ static const option_entry table[] = {
     {"top", 'k', OPTION_INT, offsetof(values, top), "N", "how many classes to name (default: 5)", 1,
      100},
     CLI_PREPROCESS,
+    CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
     CLI_BATCH,

@@ -29,6 +29,7 @@ static const option_entry table[] = {
     CLI_OUTPUT("where tables, pictures and a row for each image go; the same command goes on there "
                "where it was interrupted"),
     CLI_PREPROCESS,
+    CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
     CLI_BATCH,

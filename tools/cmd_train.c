@@ -39,6 +39,7 @@ static const option_entry table[] = {
     {"resume", 0, OPTION_FLAG, offsetof(values, resume), NULL,
      "go on from the checkpoint, as if the run had never stopped"},
     CLI_PREPROCESS,
+    CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
     CLI_SEED,

@@ -29,6 +29,7 @@ static const option_entry table[] = {
      "how pictures become a model's input, as for attack: once for all models, or once for each, "
      "in their order"},
     CLI_OUTPUT("where the matrix goes as a picture, transfer.png"),
+    CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
     CLI_BATCH,

@@ -35,6 +35,7 @@ int pictures_preprocess(pictures *p, const cli *c, gb_graph *model)
     if (p->classifier.whole)
         GB_TRY(gb_preproc_whole(&p->preproc, c->preprocess || stored));
     GB_TRY(gb_preproc_fit_model(&p->preproc, (int)channels, height, width));
+    p->preproc.max_pixels = c->max_pixels;
     cli_note(c, "preprocess: %s%s", gb_preproc_text(text, sizeof text, &p->preproc), how);
     p->channels = p->preproc.channels;
     p->height = p->preproc.crop_h;
@@ -97,6 +98,16 @@ int pictures_read(const pictures *p, size_t i, float *chw)
     int label;
     return p->data ? gb_dataset_read(p->data, p->pick[i], chw, &label)
                    : gb_item_load(chw, &p->list.item[i], &p->preproc);
+}
+
+int pictures_read_newest(const pictures *p, size_t i, gb_image *out)
+{
+    const bool packed = p->data && p->data->bytes;
+    const gb_item *item = packed    ? NULL
+                          : p->data ? &p->data->list.item[p->pick[i]]
+                                    : &p->list.item[i];
+    *out = (gb_image){0};
+    return !item || item->npy ? 0 : gb_preproc_read_newest(out, item->path, &p->preproc);
 }
 
 int pictures_truth(const pictures *p, size_t i)

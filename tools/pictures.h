@@ -30,6 +30,8 @@ int pictures_own(pictures *p, const cli *c, const gb_graph *model);
 
 // Picture i of the list as the model's pixels, (C,H,W) in [0,1].
 int pictures_read(const pictures *p, size_t i, float *chw);
+// As gb_preproc_read_newest; nothing for pictures that are no files of their own.
+int pictures_read_newest(const pictures *p, size_t i, gb_image *out);
 // Its class where the data tell, else -1.
 int pictures_truth(const pictures *p, size_t i);
 

@@ -25,7 +25,8 @@ static void clip_linf(uint8_t *out, const uint8_t *original, size_t count, float
 
 // Moves elements one level towards the original, those farthest away first, as they shorten the
 // distance most, until its square is at most `budget`. outward: only where rounding went away from
-// the original; that alone ends inside the ball if the floats were inside.
+// the original; that alone ends inside the ball if the floats were inside, and it alone looks at
+// `adversarial`.
 static void shrink_l2(uint8_t *out, const float *adversarial, const uint8_t *original, size_t count,
                       double budget, bool outward)
 {
@@ -35,13 +36,28 @@ static void shrink_l2(uint8_t *out, const float *adversarial, const uint8_t *ori
     for (int far = 255; far > 0 && sum > budget; far--) {
         for (size_t i = 0; i < count && sum > budget; i++) {
             int moved = out[i] - original[i];
-            double wanted = fabs((double)adversarial[i] * 255 - original[i]);
-            if (abs(moved) != far || (outward && wanted >= far))
+            if (abs(moved) != far ||
+                (outward && fabs((double)adversarial[i] * 255 - original[i]) >= far))
                 continue;
             out[i] = (uint8_t)(out[i] - (moved > 0 ? 1 : -1));
             sum -= 2 * far - 1;
         }
     }
+}
+
+static double budget_l2(float eps)
+{
+    double radius = 255 * ((double)eps + slack);
+    return radius * radius;
+}
+
+static void enter_ball(uint8_t *out, const uint8_t *original, size_t count, gb_norm norm,
+                       float eps)
+{
+    if (norm == GB_NORM_LINF)
+        clip_linf(out, original, count, eps);
+    else
+        shrink_l2(out, NULL, original, count, budget_l2(eps), false);
 }
 
 int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original, size_t count,
@@ -58,13 +74,9 @@ int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original,
     }
     for (size_t i = 0; i < count; i++)
         out[i] = (uint8_t)levels(adversarial[i]);
-    if (norm == GB_NORM_LINF) {
-        clip_linf(out, original, count, eps);
-    } else {
-        double radius = 255 * ((double)eps + slack);
-        shrink_l2(out, adversarial, original, count, radius * radius, true);
-        shrink_l2(out, adversarial, original, count, radius * radius, false);
-    }
+    if (norm == GB_NORM_L2)
+        shrink_l2(out, adversarial, original, count, budget_l2(eps), true);
+    enter_ball(out, original, count, norm, eps);
     free(copy);
     return 0;
 }
@@ -92,6 +104,25 @@ int gb_quantize_image(gb_image *out, const float *adversarial, const gb_image *o
 fail:
     gb_image_finish(&image);
     free(interleaved);
+    return err;
+}
+
+int gb_quantize_between(gb_image *image, const gb_image *original, const gb_image *other,
+                        gb_norm norm, float eps)
+{
+    gb_image moved = {0};
+    double linf, l2;
+    size_t count = (size_t)image->width * (size_t)image->height * (size_t)image->channels;
+    int err = 0;
+    GB_TRY(gb_image_distance(&linf, &l2, image, other)); // checks the sizes
+    GB_TRY(gb_image_init(&moved, image->width, image->height, image->channels));
+    memcpy(moved.data, image->data, count);
+    enter_ball(moved.data, other->data, count, norm, eps);
+    GB_TRY(gb_image_distance(&linf, &l2, &moved, original));
+    if (gb_in_ball(linf, l2, norm, eps))
+        memcpy(image->data, moved.data, count);
+fail:
+    gb_image_finish(&moved);
     return err;
 }
 

@@ -9,6 +9,13 @@
 int gb_quantize_image(gb_image *out, const float *adversarial, const gb_image *original,
                       gb_norm norm, float eps);
 
+// Where there are two opinions of what the original is: moves `image`, which lies in the ball
+// around `original`, into the one around `other` too. It stays as it is where that takes it out of
+// the first one: never for Linf from 1/255 on if they differ by a level; for L2 where they are
+// farther apart than eps.
+int gb_quantize_between(gb_image *image, const gb_image *original, const gb_image *other,
+                        gb_norm norm, float eps);
+
 // Distances of two pictures of the same size in the [0,1] range; GB_ERR_ARG where sizes differ.
 int gb_image_distance(double *linf, double *l2, const gb_image *a, const gb_image *b);
 

@@ -8,10 +8,10 @@
 static int measure(gb_dataset *ds)
 {
     const gb_item *first = &ds->list.item[0];
-    gb_image picture = {0};
     gb_npy npy = {0};
     int err = first->npy ? gb_npy_shape(&npy, first->path)
-                         : gb_image_read(&picture, first->path, 0);
+                         : gb_image_measure(&ds->native_width, &ds->native_height,
+                                            &ds->native_channels, first->path);
     if (err < 0)
         return err;
     ds->count = ds->list.count;
@@ -24,12 +24,7 @@ static int measure(gb_dataset *ds)
         ds->native_channels = (int)dim[0];
         ds->native_height = (int)dim[1];
         ds->native_width = (int)dim[2];
-    } else {
-        ds->native_channels = picture.channels;
-        ds->native_height = picture.height;
-        ds->native_width = picture.width;
     }
-    gb_image_finish(&picture);
     ds->label = malloc(ds->count * sizeof *ds->label);
     return ds->label ? 0 : gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu labels", ds->spec,
                                    ds->count);

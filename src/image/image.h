@@ -14,24 +14,42 @@ typedef struct gb_image {
 void gb_image_finish(gb_image *image);
 int gb_image_init(gb_image *image, int width, int height, int channels);
 
+// A file whose header claims more pixels than a limit is refused before they are decoded.
+enum { GB_DEFAULT_PIXELS = 100000000 };
+
 // JPEG (baseline, progressive, grey, CMYK/YCCK, EXIF orientation honoured) or PNG (8/16 bit,
 // palette, alpha over white, interlaced), told apart by content. channels: 1 or 3 converts, 0
 // keeps.
 int gb_image_read(gb_image *out, const char *path, int channels);
 int gb_image_decode(gb_image *out, const void *bytes, size_t size, const char *name, int channels);
-int gb_image_convert(gb_image *out, const gb_image *in, int channels); // grey <-> RGB, or a copy
+// What a file's header says of the picture as it is seen.
+int gb_image_measure(int *width, int *height, int *channels, const char *path);
 int gb_image_write_png(const char *path, const gb_image *image); // atomic
 
-// Antialiased bilinear with Pillow's fixed-point rules (8 bits between the two passes).
-int gb_image_resize(gb_image *out, const gb_image *in, int width, int height);
-// torchvision's Resize(short): the shorter side becomes `side`, the other int(side * long / short).
-int gb_image_resize_short(gb_image *out, const gb_image *in, int side);
-// torchvision's CenterCrop, zero-padded where the picture is smaller.
-int gb_image_center_crop(gb_image *out, const gb_image *in, int width, int height);
+// The whole way to a model's input: torchvision's Resize(resize), where the shorter side becomes
+// `resize` and the other int(resize * long / short), then its CenterCrop, zero-padded where the
+// picture is smaller. With resize 0, straight to width x height. A picture of that size already is
+// taken as it is.
+typedef struct gb_fit {
+    int resize, width, height;
+    int channels;       // 1 or 3 converts first, 0 keeps
+    bool columns_first; // see gb_fit_differs
+} gb_fit;
 
-// The whole way to a model's input size: resize_short(resize) then center_crop(width, height); with
-// resize 0, resized straight to width x height unless it already is.
-int gb_image_fit(gb_image *out, const gb_image *in, int resize, int width, int height);
+// Resizing is antialiased bilinear, bit for bit Pillow's up to 12.1: a pass along the rows, one
+// along the columns, 8 bits in between. Later versions take the columns first for some tall
+// pictures, which moves pixels by one level: gb_fit_differs says for which, and columns_first does
+// it.
+int gb_image_fit(gb_image *out, const gb_image *in, const gb_fit *fit);
+bool gb_fit_differs(int width, int height, const gb_fit *fit);
+int gb_image_resize(gb_image *out, const gb_image *in, int width, int height);
+
+// A file fitted while it is decoded: a few rows are in memory at a time; of an interlaced PNG all
+// of it, 4 bytes a pixel at most, and of a progressive JPEG its coefficients, 2 bytes each.
+// max_pixels: 0 is GB_DEFAULT_PIXELS.
+int gb_image_read_fit(gb_image *out, const char *path, const gb_fit *fit, int64_t max_pixels);
+int gb_image_decode_fit(gb_image *out, const void *bytes, size_t size, const char *name,
+                        const gb_fit *fit);
 
 // Planar float in [0,1], (C,H,W), to and from 8 bits. to_image rounds to nearest and clamps.
 void gb_image_to_chw(float *out, const gb_image *in);

@@ -171,21 +171,15 @@ fail:
 
 int gb_item_load(float *chw, const gb_item *item, const gb_preproc *p)
 {
-    gb_image picture = {0}, fitted = {0};
-    int err = 0;
+    gb_image picture;
     if (item->npy)
         return load_npy(chw, item, p);
-    GB_TRY(gb_image_read(&picture, item->path, p->channels));
-    err = gb_preproc_image(&fitted, &picture, p);
-    if (err < 0) {
-        gb_fail_in(err, "%s", item->path);
-        goto fail;
-    }
-    gb_image_to_chw(chw, &fitted);
-fail:
+    int err = gb_preproc_read(&picture, item->path, p);
+    if (err < 0)
+        return err;
+    gb_image_to_chw(chw, &picture);
     gb_image_finish(&picture);
-    gb_image_finish(&fitted);
-    return err;
+    return 0;
 }
 
 static int label_of_file(int *out, const char *path, const gb_labels *labels, int64_t classes)

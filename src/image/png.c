@@ -9,14 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+// The chunks of pixels, as png_get_io_chunk_type has them.
+enum { IDAT = 'I' << 24 | 'D' << 16 | 'A' << 8 | 'T' };
+
 // Reader and writer keep what must survive libpng's longjmp here, in the caller's frame.
 typedef struct stream {
     png_structp lib;
     png_infop info;
     char text[128];
     const uint8_t *in; // what is left to read
-    size_t left;
-    uint8_t *data; // pixels with alpha, or what has been written
+    size_t left, most; // of that, what the row at hand may take
+    uint8_t *data; // decoded rows, or what has been written
     size_t size, capacity;
     png_bytep *row;
 } stream;
@@ -39,6 +42,11 @@ static void on_read(png_structp lib, png_bytep out, size_t size)
     stream *s = png_get_io_ptr(lib);
     if (size > s->left)
         png_error(lib, "it ends early");
+    if (png_get_io_chunk_type(lib) == IDAT && png_get_io_state(lib) & PNG_IO_CHUNK_DATA) {
+        if (size > s->most)
+            png_error(lib, "more data than pixels");
+        s->most -= size;
+    }
     memcpy(out, s->in, size);
     s->in += size;
     s->left -= size;
@@ -59,7 +67,8 @@ static void on_flush(png_structp lib)
     (void)lib;
 }
 
-// Grey+alpha or RGBA to grey or RGB on a white ground: (a * v + (255 - a) * 255) / 255, rounded.
+// Grey+alpha or RGBA to grey or RGB on a white ground, in place if need be: (a * v + (255 - a) *
+// 255) / 255, rounded.
 static void over_white(uint8_t *out, const uint8_t *in, size_t pixels, int channels)
 {
     for (size_t i = 0; i < pixels; i++, in += channels + 1, out += channels) {
@@ -69,7 +78,45 @@ static void over_white(uint8_t *out, const uint8_t *in, size_t pixels, int chann
     }
 }
 
-static int decode(stream *s, gb_image *out, const void *bytes, size_t size, const char *name)
+// After the last row libpng inflates and drops whatever follows, a thousandfold of the file. So a
+// row may take twice its own size from the file and some more, which nothing honest exceeds.
+static void read_row(stream *s, uint8_t *row)
+{
+    enum { SPARE = 1 << 16 };
+    s->most = 2 * png_get_rowbytes(s->lib, s->info) + SPARE;
+    png_read_row(s->lib, row, NULL);
+}
+
+// The rows of an interlaced picture are complete only at its end, so all of it is held in memory.
+static int read_rows(stream *s, gb_rows *rows, size_t width, size_t height, int planes)
+{
+    const int channels = planes >= 3 ? 3 : 1;
+    const size_t stride = width * (size_t)planes;
+    const bool whole = png_get_interlace_type(s->lib, s->info) != PNG_INTERLACE_NONE;
+    if (whole)
+        s->row = malloc(height * sizeof *s->row);
+    s->data = malloc(whole ? stride * height : stride);
+    if (!s->data || (whole && !s->row))
+        return gb_fail(GB_ERR_NOMEM, "%s: out of memory", rows->name);
+    for (size_t y = 0; whole && y < height; y++)
+        s->row[y] = s->data + y * stride;
+    for (int pass = png_set_interlace_handling(s->lib); whole && pass > 0; pass--)
+        for (size_t y = 0; y < height; y++)
+            read_row(s, s->row[y]);
+    for (size_t y = 0; y < height; y++) {
+        uint8_t *row = whole ? s->row[y] : s->data;
+        if (!whole)
+            read_row(s, row);
+        if (planes != channels)
+            over_white(row, row, width, channels);
+        int err = gb_rows_put(rows, row);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static int decode(stream *s, gb_rows *rows, const void *bytes, size_t size)
 {
     int err;
     s->in = bytes;
@@ -78,54 +125,47 @@ static int decode(stream *s, gb_image *out, const void *bytes, size_t size, cons
     if (s->lib)
         s->info = png_create_info_struct(s->lib);
     if (!s->info)
-        return gb_fail(GB_ERR_NOMEM, "%s: out of memory", name);
+        return gb_fail(GB_ERR_NOMEM, "%s: out of memory", rows->name);
     if (setjmp(png_jmpbuf(s->lib)))
-        return gb_fail(GB_ERR_FORMAT, "%s: damaged or truncated PNG (%s)", name, s->text);
+        return gb_fail(GB_ERR_FORMAT, "%s: damaged or truncated PNG (%s)", rows->name, s->text);
     png_set_read_fn(s->lib, s, on_read);
+    png_set_user_limits(s->lib, PNG_UINT_31_MAX, PNG_UINT_31_MAX); // gb_rows_check has limits
     // Text, profiles and the like are skipped unread.
     png_set_keep_unknown_chunks(s->lib, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(s->lib, s->info);
     const png_uint_32 width = png_get_image_width(s->lib, s->info);
     const png_uint_32 height = png_get_image_height(s->lib, s->info);
-    err = gb_image_check_size(name, width, height);
+    err = gb_rows_check(rows, width, height);
     if (err < 0)
         return err;
     // Deflate shrinks at most 1032-fold: a header that promises more than the file can hold is
     // found out before memory is spent on it.
     if ((uint64_t)png_get_rowbytes(s->lib, s->info) * height / 1032 > size)
         return gb_fail(GB_ERR_FORMAT, "%s: truncated PNG (%zu bytes cannot hold %u x %u pixels)",
-                       name, size, (unsigned)width, (unsigned)height);
+                       rows->name, size, (unsigned)width, (unsigned)height);
 
     png_set_expand(s->lib); // palette to RGB, 1, 2 and 4 bits to 8, tRNS to alpha
     png_set_scale_16(s->lib);
     png_set_interlace_handling(s->lib);
     png_read_update_info(s->lib, s->info);
     const int planes = png_get_channels(s->lib, s->info);
-    const int channels = planes >= 3 ? 3 : 1;
-    const size_t pixels = (size_t)width * height, stride = (size_t)width * (size_t)planes;
-    err = gb_image_init(out, (int)width, (int)height, channels);
+    if (png_get_rowbytes(s->lib, s->info) != (size_t)width * (size_t)planes)
+        return gb_fail(GB_ERR_FORMAT, "%s: unexpected PNG row size", rows->name);
+    err = gb_rows_begin(rows, (int)width, (int)height, planes >= 3 ? 3 : 1, 1);
+    if (err)
+        return err;
+    err = read_rows(s, rows, width, height, planes);
     if (err < 0)
         return err;
-    if (png_get_rowbytes(s->lib, s->info) != stride)
-        return gb_fail(GB_ERR_FORMAT, "%s: unexpected PNG row size", name);
-    if (planes != channels)
-        s->data = malloc(pixels * (size_t)planes);
-    s->row = malloc(height * sizeof *s->row);
-    if (!s->row || (planes != channels && !s->data))
-        return gb_fail(GB_ERR_NOMEM, "%s: out of memory", name);
-    for (size_t y = 0; y < height; y++)
-        s->row[y] = (planes != channels ? s->data : out->data) + y * stride;
-    png_read_image(s->lib, s->row);
+    s->most = SIZE_MAX;
     png_read_end(s->lib, NULL);
-    if (planes != channels)
-        over_white(out->data, s->data, pixels, channels);
     return 0;
 }
 
-int gb_png_decode(gb_image *out, const void *bytes, size_t size, const char *name)
+int gb_png_decode(gb_rows *rows, const void *bytes, size_t size)
 {
     stream s = {0};
-    int err = decode(&s, out, bytes, size, name);
+    int err = decode(&s, rows, bytes, size);
     png_destroy_read_struct(&s.lib, &s.info, NULL);
     free(s.data);
     free(s.row);

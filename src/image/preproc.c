@@ -226,21 +226,34 @@ int gb_preproc_whole(gb_preproc *p, bool given)
     return 0;
 }
 
+static gb_fit fit_of(const gb_preproc *p)
+{
+    return (gb_fit){.resize = p->resize, .width = p->crop_w, .height = p->crop_h,
+                    .channels = p->channels};
+}
+
 int gb_preproc_image(gb_image *out, const gb_image *in, const gb_preproc *p)
 {
-    gb_image other = {0};
-    const gb_image *from = in;
-    int err = 0;
+    const gb_fit fit = fit_of(p);
+    return gb_image_fit(out, in, &fit);
+}
+
+int gb_preproc_read(gb_image *out, const char *path, const gb_preproc *p)
+{
+    const gb_fit fit = fit_of(p);
+    return gb_image_read_fit(out, path, &fit, p->max_pixels);
+}
+
+int gb_preproc_read_newest(gb_image *out, const char *path, const gb_preproc *p)
+{
+    gb_fit fit = fit_of(p);
+    int width, height, channels;
     *out = (gb_image){0};
-    if (in->channels != p->channels) {
-        GB_TRY(gb_image_convert(&other, in, p->channels));
-        from = &other;
-    }
-    bool as_is = from->width == p->crop_w && from->height == p->crop_h;
-    GB_TRY(gb_image_fit(out, from, as_is ? 0 : p->resize, p->crop_w, p->crop_h));
-fail:
-    gb_image_finish(&other);
-    return err;
+    int err = gb_image_measure(&width, &height, &channels, path);
+    if (err < 0 || !gb_fit_differs(width, height, &fit))
+        return err;
+    fit.columns_first = true;
+    return gb_image_read_fit(out, path, &fit, p->max_pixels);
 }
 
 char *gb_preproc_text(char *buf, size_t size, const gb_preproc *p)

@@ -24,6 +24,7 @@ typedef struct gb_preproc {
     bool bgr;
     float range, mean[4], std[4];
     int channels; // that mean and std were given for; 0: any number, all alike
+    int64_t max_pixels; // files with larger pictures are refused; 0: GB_DEFAULT_PIXELS
 } gb_preproc;
 
 // `spec` is a preset's name or the path of a JSON file (recognised by ".json").
@@ -45,6 +46,10 @@ int gb_preproc_whole(gb_preproc *p, bool given);
 // Resizes and crops as settled, and makes it grey or RGB as the model wants. A picture that has the
 // model's size already is taken as it is, so that an attack's saved result reads back unchanged.
 int gb_preproc_image(gb_image *out, const gb_image *in, const gb_preproc *p);
+int gb_preproc_read(gb_image *out, const char *path, const gb_preproc *p); // of a JPEG or PNG file
+// The picture as the newest Pillow resizes it, where that is another (gb_fit_differs); else *out is
+// empty.
+int gb_preproc_read_newest(gb_image *out, const char *path, const gb_preproc *p);
 
 // One line for people: "imagenet: resize 256, crop 224x224, RGB in 0..1, minus 0.485 0.456 0.406,
 // over 0.229 0.224 0.225". Returns buf.

@@ -1,5 +1,9 @@
-// Resizing and cropping, bit for bit as Pillow's antialiased bilinear filter and torchvision do.
-#include "image/image.h"
+// Resizing a stream of rows, bit for bit as Pillow's antialiased bilinear filter.
+//
+// One pass goes along the rows, one along the columns, with 8 bits in between. Rows come as they
+// are stored; EXIF may have the picture seen turned, so filters are made for the axes as seen and
+// mirrored, and rows as seen may be columns as stored. What is held at a time are a few rows.
+#include "image/resize.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,62 +11,78 @@
 
 // Weights are fixed-point numbers with this many bits behind the point: 8 of 32 bits are a pixel's,
 // and two are head room for the sum and its sign.
-enum { PRECISION = 32 - 8 - 2 };
+enum { PRECISION = 32 - 8 - 2, HALF = 1 << (PRECISION - 1) };
 
-// For one axis: output i is the sum over k < count[i] of weight[i * taps + k] * input[first[i] +
-// k].
-typedef struct filter {
-    int taps;
-    int *first, *count;
-    int32_t *weight;
-} filter;
+// --- filters ---
 
-static void filter_finish(filter *f)
+static void filter_finish(gb_filter *f)
 {
     free(f->first);
     free(f->count);
     free(f->weight);
 }
 
-// A triangle of half-width max(1, in/out) input pixels around each output pixel's centre.
-static int filter_init(filter *f, int in, int out)
+// A triangle of half-width max(1, in/scaled) input pixels around each output pixel's centre.
+static int filter_init(gb_filter *f, const gb_axis *axis, bool mirrored)
 {
-    const double scale = (double)in / out, support = scale < 1.0 ? 1.0 : scale;
-    size_t n = (size_t)out, weights, bytes;
-    *f = (filter){.taps = (int)ceil(support) * 2 + 1};
-    if (!gb_mul_size(&weights, n, (size_t)f->taps) ||
-        !gb_mul_size(&bytes, weights, sizeof *f->weight))
-        return gb_fail(GB_ERR_NOMEM, "out of memory for resizing %d to %d", in, out);
-    f->first = malloc(n * sizeof *f->first);
-    f->count = malloc(n * sizeof *f->count);
-    f->weight = calloc(weights, sizeof *f->weight);
+    const double scale = (double)axis->in / axis->scaled, support = scale < 1.0 ? 1.0 : scale;
+    const int last = axis->start + axis->size; // at most 2^16 kept of an int
+    const int from = axis->start > 0 ? axis->start : 0;
+    const int to = axis->scaled < last ? axis->scaled : last;
+    size_t weights;
+    *f = (gb_filter){.n = to - from, .at = from - axis->start, .taps = (int)ceil(support) * 2 + 1};
+    if (mirrored)
+        f->at = axis->size - f->at - f->n;
     double *w = malloc((size_t)f->taps * sizeof *w);
+    f->first = malloc((size_t)f->n * sizeof *f->first);
+    f->count = malloc((size_t)f->n * sizeof *f->count);
+    if (gb_mul_size(&weights, (size_t)f->n, (size_t)f->taps))
+        f->weight = calloc(weights, sizeof *f->weight);
     if (!f->first || !f->count || !f->weight || !w) {
         free(w);
-        filter_finish(f);
-        return gb_fail(GB_ERR_NOMEM, "out of memory for resizing %d to %d", in, out);
+        return gb_fail(GB_ERR_NOMEM, "out of memory for resizing %d to %d", axis->in,
+                       axis->scaled);
     }
-    for (int i = 0; i < out; i++) {
+    for (int i = from; i < to; i++) {
         const double center = (i + 0.5) * scale;
-        int from = (int)(center - support + 0.5), to = (int)(center + support + 0.5);
+        int first = (int)(center - support + 0.5), end = (int)(center + support + 0.5);
         double sum = 0.0;
-        from = from < 0 ? 0 : from;
-        to = to > in ? in : to;
-        for (int k = 0; k < to - from; k++) {
-            double distance = fabs((k + from - center + 0.5) * (1.0 / support));
+        first = first < 0 ? 0 : first;
+        end = end > axis->in ? axis->in : end;
+        const int count = end - first;
+        for (int k = 0; k < count; k++) {
+            double distance = fabs((k + first - center + 0.5) * (1.0 / support));
             w[k] = distance < 1.0 ? 1.0 - distance : 0.0;
             sum += w[k];
         }
-        f->first[i] = from;
-        f->count[i] = to - from;
-        for (int k = 0; k < to - from; k++) {
+        const int at = mirrored ? to - 1 - i : i - from;
+        f->first[at] = mirrored ? axis->in - end : first;
+        f->count[at] = count;
+        for (int k = 0; k < count; k++) {
             double normal = sum != 0.0 ? w[k] / sum : w[k];
-            f->weight[(size_t)i * (size_t)f->taps + (size_t)k] =
+            f->weight[(size_t)at * (size_t)f->taps + (size_t)(mirrored ? count - 1 - k : k)] =
                 (int32_t)(0.5 + normal * (1 << PRECISION));
         }
     }
     free(w);
     return 0;
+}
+
+static int end_of(const gb_filter *f, int i)
+{
+    return f->first[i] + f->count[i];
+}
+
+// The most outputs that want one input.
+static int overlap(const gb_filter *f)
+{
+    int most = 1;
+    for (int i = 0, oldest = 0; i < f->n; i++) {
+        while (end_of(f, oldest) <= f->first[i])
+            oldest++;
+        most = i - oldest + 1 > most ? i - oldest + 1 : most;
+    }
+    return most;
 }
 
 static uint8_t to_8_bits(int32_t sum)
@@ -71,146 +91,157 @@ static uint8_t to_8_bits(int32_t sum)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void resize_rows(gb_image *out, const gb_image *in, const filter *f)
+// --- the pass along a row ---
+
+static void filter_grey_row(uint8_t *restrict out, const uint8_t *restrict in, const gb_filter *f)
 {
-    const size_t c = (size_t)in->channels;
-    for (int y = 0; y < out->height; y++) {
-        const uint8_t *src = in->data + (size_t)y * (size_t)in->width * c;
-        uint8_t *dst = out->data + (size_t)y * (size_t)out->width * c;
-        for (int x = 0; x < out->width; x++) {
-            const int32_t *w = f->weight + (size_t)x * (size_t)f->taps;
-            for (size_t j = 0; j < c; j++) {
-                const uint8_t *p = src + (size_t)f->first[x] * c + j;
-                int32_t sum = 1 << (PRECISION - 1);
-                for (int k = 0; k < f->count[x]; k++)
-                    sum += w[k] * p[(size_t)k * c];
-                *dst++ = to_8_bits(sum);
-            }
-        }
+    const int32_t *w = f->weight;
+    for (int x = 0; x < f->n; x++, w += f->taps) {
+        const uint8_t *p = in + f->first[x];
+        int32_t sum = HALF;
+        for (int k = 0; k < f->count[x]; k++)
+            sum += w[k] * p[k];
+        out[x] = to_8_bits(sum);
     }
 }
 
-static int resize_columns(gb_image *out, const gb_image *in, const filter *f)
+static void filter_rgb_row(uint8_t *restrict out, const uint8_t *restrict in, const gb_filter *f)
 {
-    const size_t stride = (size_t)in->width * (size_t)in->channels;
-    int32_t *sum = malloc(stride * sizeof *sum); // a row at a time reads memory in order
-    if (!sum)
-        return gb_fail(GB_ERR_NOMEM, "out of memory for resizing");
-    for (int y = 0; y < out->height; y++) {
+    const int32_t *w = f->weight;
+    for (int x = 0; x < f->n; x++, w += f->taps, out += 3) {
+        const uint8_t *p = in + 3 * (size_t)f->first[x];
+        int32_t red = HALF, green = HALF, blue = HALF;
+        for (int k = 0; k < f->count[x]; k++, p += 3) {
+            red += w[k] * p[0];
+            green += w[k] * p[1];
+            blue += w[k] * p[2];
+        }
+        out[0] = to_8_bits(red);
+        out[1] = to_8_bits(green);
+        out[2] = to_8_bits(blue);
+    }
+}
+
+static void filter_row(uint8_t *out, const uint8_t *in, const gb_filter *f, int channels)
+{
+    if (channels == 3)
+        filter_rgb_row(out, in, f);
+    else
+        filter_grey_row(out, in, f);
+}
+
+// --- the pass along the columns ---
+
+static void add_row(int32_t *restrict sum, const uint8_t *restrict row, size_t n, int32_t weight)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] += weight * row[i];
+}
+
+static void start_sum(int32_t *sum, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] = HALF;
+}
+
+// Output y is complete: rounds it, and runs the other pass if it is still to come.
+static void finish_output(gb_resizer *r, int y, const int32_t *restrict sum)
+{
+    const size_t c = (size_t)r->channels;
+    uint8_t *out = r->out.data + ((size_t)(r->y.at + y) * (size_t)r->out.width +
+                                  (size_t)r->x.at) * c;
+    uint8_t *restrict eight = r->columns_first ? r->row : out;
+    for (size_t i = 0; i < r->between; i++)
+        eight[i] = to_8_bits(sum[i]);
+    if (r->columns_first)
+        filter_row(out, eight, &r->x, r->channels);
+}
+
+// Where the picture shrinks, few outputs want a row: each has its sum. Where it grows, many do, but
+// each of few rows, which wait in the window until the last one is there.
+static void take_row(gb_resizer *r, const uint8_t *row)
+{
+    const gb_filter *f = &r->y;
+    if (r->window)
+        memcpy(r->window + (size_t)(r->next % f->taps) * r->between, row, r->between);
+    for (int y = r->done; y < f->n && f->first[y] <= r->next; y++) {
         const int32_t *w = f->weight + (size_t)y * (size_t)f->taps;
-        for (size_t x = 0; x < stride; x++)
-            sum[x] = 1 << (PRECISION - 1);
-        for (int k = 0; k < f->count[y]; k++) {
-            const uint8_t *p = in->data + (size_t)(f->first[y] + k) * stride;
-            for (size_t x = 0; x < stride; x++)
-                sum[x] += w[k] * p[x];
-        }
-        for (size_t x = 0; x < stride; x++)
-            out->data[(size_t)y * stride + x] = to_8_bits(sum[x]);
+        const bool last = end_of(f, y) == r->next + 1;
+        int32_t *sum = r->sum + (size_t)(y % r->slots) * r->between;
+        if (r->window ? last : f->first[y] == r->next)
+            start_sum(sum, r->between);
+        if (!r->window)
+            add_row(sum, row, r->between, w[r->next - f->first[y]]);
+        for (int k = 0; r->window && last && k < f->count[y]; k++)
+            add_row(sum, r->window + (size_t)((f->first[y] + k) % f->taps) * r->between,
+                    r->between, w[k]);
+        if (!last)
+            continue;
+        finish_output(r, y, sum);
+        r->done = y + 1;
     }
-    free(sum);
-    return 0;
 }
 
-static int copy(gb_image *out, const gb_image *in)
-{
-    int err = gb_image_init(out, in->width, in->height, in->channels);
-    if (err == 0)
-        memcpy(out->data, in->data,
-               (size_t)in->width * (size_t)in->height * (size_t)in->channels);
-    return err;
-}
+// --- the whole ---
 
-// Rows first, then columns, each only where that side changes. (From version 13 on, Pillow takes
-// the columns first where the height shrinks much more than the width; that moves some pixels by
-// one.)
-int gb_image_resize(gb_image *out, const gb_image *in, int width, int height)
+int gb_resizer_init(gb_resizer *r, const gb_axis axis[2], int channels, int orientation,
+                    bool columns_first)
 {
-    gb_image wide = {0};
-    filter f = {0};
-    const gb_image *from = in;
+    const gb_turn turn = gb_orientation_turn(orientation);
+    const gb_axis *x = &axis[turn.swap], *y = &axis[!turn.swap];
+    size_t bytes;
     int err = 0;
-    *out = (gb_image){0};
-    if (width == in->width && height == in->height)
-        return copy(out, in);
-    if (width != in->width) {
-        GB_TRY(gb_image_init(&wide, width, in->height, in->channels));
-        GB_TRY(filter_init(&f, in->width, width));
-        resize_rows(&wide, in, &f);
-        filter_finish(&f);
-        f = (filter){0};
-        from = &wide;
-    }
-    if (height != in->height) {
-        GB_TRY(gb_image_init(out, width, height, in->channels));
-        GB_TRY(filter_init(&f, in->height, height));
-        GB_TRY(resize_columns(out, from, &f));
-    } else {
-        *out = wide;
-        wide = (gb_image){0};
-    }
+    *r = (gb_resizer){.channels = channels, .orientation = orientation,
+                      .columns_first = columns_first != turn.swap};
+    GB_TRY(gb_image_init(&r->out, x->size, y->size, channels));
+    memset(r->out.data, 0, (size_t)x->size * (size_t)y->size * (size_t)channels);
+    GB_TRY(filter_init(&r->x, x, turn.flip_x));
+    GB_TRY(filter_init(&r->y, y, turn.flip_y));
+    r->between = (size_t)(r->columns_first ? x->in : r->x.n) * (size_t)channels;
+    const int sums = overlap(&r->y);
+    const bool window = r->y.taps < sums * (int)sizeof *r->sum; // whichever is smaller
+    r->slots = window ? 1 : sums;
+    r->row = malloc(r->between);
+    if (gb_mul_size(&bytes, r->between, (size_t)r->slots * sizeof *r->sum))
+        r->sum = malloc(bytes);
+    if (window && gb_mul_size(&bytes, r->between, (size_t)r->y.taps))
+        r->window = malloc(bytes);
+    if (!r->row || !r->sum || (window && !r->window))
+        err = gb_fail(GB_ERR_NOMEM, "out of memory for resizing %dx%d pixels", axis[0].in,
+                      axis[1].in);
 fail:
-    filter_finish(&f);
-    gb_image_finish(&wide);
     if (err < 0)
-        gb_image_finish(out);
+        gb_resizer_finish(r);
     return err;
 }
 
-int gb_image_resize_short(gb_image *out, const gb_image *in, int side)
+void gb_resizer_row(gb_resizer *r, const uint8_t *pixels)
 {
-    const bool tall = in->width <= in->height;
-    const int64_t small = tall ? in->width : in->height, large = tall ? in->height : in->width;
-    *out = (gb_image){0};
-    if (side < 1 || small < 1)
-        return gb_fail(GB_ERR_ARG, "cannot resize %d x %d pixels to a shorter side of %d",
-                       in->width, in->height, side);
-    const int64_t other = side * large / small;
-    if (other > INT32_MAX)
-        return gb_fail(GB_ERR_UNSUPPORTED, "a picture of %d x %d pixels is too narrow to resize",
-                       in->width, in->height);
-    return gb_image_resize(out, in, tall ? side : (int)other, tall ? (int)other : side);
+    if (r->done < r->y.n && r->next >= r->y.first[r->done]) {
+        if (!r->columns_first)
+            filter_row(r->row, pixels, &r->x, r->channels);
+        take_row(r, r->columns_first ? pixels : r->row);
+    }
+    r->next++;
 }
 
-// Where a crop of `size` starts on an axis of `length`: int(round((length - size) / 2.0)) with
-// Python's rounding of halves to even; negative where padding comes first, (size - length) / 2 of
-// it.
-static int crop_start(int length, int size)
+int gb_resizer_end(gb_image *out, gb_resizer *r)
 {
-    const int extra = length - size, half = extra / 2;
-    return extra > 0 && extra % 2 && half % 2 ? half + 1 : half;
-}
-
-int gb_image_center_crop(gb_image *out, const gb_image *in, int width, int height)
-{
-    int err = gb_image_init(out, width, height, in->channels);
+    int err = gb_image_orient(&r->out, r->orientation);
     if (err < 0)
         return err;
-    const int left = crop_start(in->width, width), top = crop_start(in->height, height);
-    const size_t c = (size_t)in->channels;
-    // Columns [from, to) of the crop lie inside the picture.
-    const int from = left < 0 ? -left : 0;
-    const int to = in->width - left < width ? in->width - left : width;
-    memset(out->data, 0, (size_t)width * (size_t)height * c);
-    for (int y = 0; y < height; y++) {
-        if (y + top < 0 || y + top >= in->height)
-            continue;
-        memcpy(out->data + ((size_t)y * (size_t)width + (size_t)from) * c,
-               in->data + ((size_t)(y + top) * (size_t)in->width + (size_t)(from + left)) * c,
-               (size_t)(to - from) * c);
-    }
+    *out = r->out;
+    r->out = (gb_image){0};
     return 0;
 }
 
-int gb_image_fit(gb_image *out, const gb_image *in, int resize, int width, int height)
+void gb_resizer_finish(gb_resizer *r)
 {
-    gb_image middle = {0};
-    int err;
-    if (resize == 0)
-        return gb_image_resize(out, in, width, height);
-    err = gb_image_resize_short(&middle, in, resize);
-    if (err == 0)
-        err = gb_image_center_crop(out, &middle, width, height);
-    gb_image_finish(&middle);
-    return err;
+    filter_finish(&r->x);
+    filter_finish(&r->y);
+    free(r->row);
+    free(r->sum);
+    free(r->window);
+    gb_image_finish(&r->out);
+    *r = (gb_resizer){0};
 }

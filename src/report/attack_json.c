@@ -157,6 +157,7 @@ static json_t *image_json(const gb_report *report, const gb_report_image *image)
         return o;
     }
     put_text(&o, "output", image->output);
+    put_text(&o, "original", image->original);
     put_text(&o, "picture", image->picture);
     put_int(&o, "label", image->label);
     put_text(&o, "label_name", image->label_name);
@@ -172,6 +173,12 @@ static json_t *image_json(const gb_report *report, const gb_report_image *image)
     put_bool(&o, "success_before_rounding", image->broken);
     put(&o, "linf", real(image->linf));
     put(&o, "l2", real(image->l2));
+    if (image->resized_otherwise) {
+        json_t *other = json_object();
+        put(&other, "linf", real(image->other_linf));
+        put(&other, "l2", real(image->other_l2));
+        put(&o, "newer_pillow", other);
+    }
     put_int(&o, "iterations", image->iterations);
     put_int(&o, "zero_gradients", image->zero_gradients);
     put(&o, "seconds", real(image->seconds));

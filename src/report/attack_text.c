@@ -78,6 +78,9 @@ void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_im
                 : "");
     fprintf(out, "  %-12s linf %.2f/255, l2 %.3f, as saved\n", "distance", 255 * image->linf,
             image->l2);
+    if (image->resized_otherwise)
+        fprintf(out, "  %-12s linf %.2f/255, l2 %.3f from the input as newer versions of Pillow "
+                     "resize it\n", "", 255 * image->other_linf, image->other_l2);
     fprintf(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
     if (image->zero_gradients)
         fprintf(out,
@@ -85,6 +88,8 @@ void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_im
                 "warning", image->zero_gradients);
     if (image->output)
         fprintf(out, "  %-12s %s\n", "written", image->output);
+    if (image->original)
+        fprintf(out, "  %-12s %s\n", "original", image->original);
     if (image->picture)
         fprintf(out, "  %-12s %s\n", "picture", image->picture);
 }

@@ -16,6 +16,7 @@ typedef struct gb_verdict { // one classification; name may be NULL
 typedef struct gb_report_image {
     const char *input;   // path as given
     const char *output;  // file written, NULL: none
+    const char *original; // the input at model size, written; NULL: none
     const char *picture; // panel written, NULL: none
     int label;           // true class; targeted attacks: see target
     const char *label_name;   // may be NULL
@@ -26,6 +27,8 @@ typedef struct gb_report_image {
     bool verified; // the output was read back and lies inside the ball
     bool success;  // verified, and the file is misclassified (targeted: as the target)
     double linf, l2; // of the file, in the [0,1] range
+    bool resized_otherwise; // by newer versions of Pillow; the file's distances from that:
+    double other_linf, other_l2;
     int iterations, zero_gradients;
     double seconds;
     const char *error; // this image failed: why; the rest is not filled in. NULL: fine

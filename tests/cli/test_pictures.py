@@ -5,8 +5,10 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import time
+import zlib
 
 import files
 import harness
@@ -143,6 +145,64 @@ def test_one_bad_picture_among_good_ones():
     assert len(images) == 3 and "error" in images[1] and os.path.exists(images[2]["output"]), done
 
 
+def peak(*args):
+    """The most kilobytes that a run of gibbon takes, and how it ended."""
+    process = subprocess.Popen([GIBBON, *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    return usage.ru_maxrss, os.waitstatus_to_exitcode(status)
+
+
+def bomb(path, side):
+    """A black picture of side x side pixels in a thousandth of their bytes."""
+    rows = zlib.compressobj(9)
+    body = b"".join(rows.compress(bytes(side + 1)) for _ in range(side)) + rows.flush()
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)), (b"IDAT", body), (b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks))
+    return path
+
+
+def test_max_pixels():
+    here = harness.folder("pixels")
+    model = files.linear(here / "m.onnx", channels=1)
+    args = ["--preprocess", "unit"]
+    small = files.png(here / "small.png", 100, 90, 1)
+    for command, more in (("classify", []), ("attack", ["-o", here / "out"])):
+        gibbon(command, model, small, *args, *more, "--max-pixels", 8999, code=1,
+               says="small.png: 100x90 pixels are more than the limit of 8999; --max-pixels 9000")
+        gibbon(command, model, small, *args, *more, "--max-pixels", 9000)
+    gibbon("classify", model, small, *args, "--max-pixels", 0, code=2, says="--max-pixels 0")
+    for name in ("eval", "train", "transfer"):
+        assert "--max-pixels" in gibbon(name, "--help").out
+    large, over = bomb(here / "large.png", 10000), bomb(here / "over.png", 10001)
+    gibbon("classify", model, over, *args, code=1, says="10001x10001 .*limit of 100000000; --max-pixels 100020001")
+    if "SANITIZE" not in os.environ and "libasan" not in os.environ.get("LD_PRELOAD", ""):
+        (least, code), (most, also) = peak("classify", model, small, *args), peak("classify", model, large, *args)
+        assert code == also == 0 and most - least < 50000, (least, most)  # the picture has 100 MB
+    # One of several is refused, the others go on.
+    done = gibbon("classify", model, small, over, *args, "--json", code=1, says="over.png")
+    assert len(done.json()["images"]) == 1
+
+
+def test_max_pixels_of_data():
+    """The limit holds where a data set reads its pictures, too, and not where it looks at their size."""
+    here = harness.folder("pixels-data")
+    model = files.linear(here / "m.onnx", channels=1)
+    for label in range(4):
+        files.png(here / f"p_{label}.png", 20, 30, 1)
+    args = ["eval", model, here, "--preprocess", "unit", "--json", "--max-pixels"]
+    gibbon(*args, 599, code=1, says="p_0.png: 20x30 pixels are more than the limit of 599")
+    assert gibbon(*args, 600).json()["images"] == 4
+
+
+def test_other_formats():
+    here = harness.folder("formats")
+    (here / "x.jpg").write_bytes(b"RIFF\x24\0\0\0WEBPVP8 " + bytes(40))
+    gibbon("classify", FASHION, here / "x.jpg", *FASHION_ARGS, code=1,
+           says="x.jpg: is a WebP picture; gibbon reads JPEG and PNG")
+
+
 def test_wrong_channels():
     here = harness.folder("channels")
     model = files.linear(here / "five.onnx", channels=5)
@@ -181,6 +241,57 @@ def test_attack_report_and_files():
         assert image["success"] == (image["adversarial"]["class"] != image["label"])
         assert os.path.exists(image["output"].replace("_adversarial", "_panel"))
     assert any(image["success"] for image in report["images"]), report
+
+
+def pass_along(row, out):
+    """A line of pixels resized as Pillow does: triangles, weights of 22 bits, rounded to 8."""
+    scale, result = len(row) / out, []
+    support = max(scale, 1.0)
+    for i in range(out):
+        centre = (i + 0.5) * scale
+        first, end = max(int(centre - support + 0.5), 0), min(int(centre + support + 0.5), len(row))
+        weight = [max(1 - abs((k - centre + 0.5) * (1 / support)), 0) for k in range(first, end)]
+        fixed = [int(0.5 + w / sum(weight) * (1 << 22)) for w in weight]
+        result.append(sum(w * v for w, v in zip(fixed, row[first:end])) + (1 << 21) >> 22)
+    return result
+
+
+def resized(rows, width, height, columns_first):
+    turn = lambda rows: [list(column) for column in zip(*rows)]
+    for columns in (columns_first, not columns_first):
+        if columns:
+            rows = turn([pass_along(column, height) for column in turn(rows)])
+        else:
+            rows = [pass_along(row, width) for row in rows]
+    return [v for row in rows for v in row]
+
+
+def test_versions_of_pillow():
+    """Versions of Pillow resize a tall picture a level apart: the result is near both."""
+    here = harness.folder("tall")
+    level = lambda x, y, c: (x * 2654435761 + y * 40503 + x * y * 977 >> 3) % 256
+    tall = files.png(here / "tall.png", 40, 130, 1, level)
+    wide = files.png(here / "wide.png", 130, 40, 1, level)
+    rows = [[level(x, y, 0) for x in range(40)] for y in range(130)]
+    older, newer = resized(rows, 28, 28, False), resized(rows, 28, 28, True)
+    assert max(abs(a - b) for a, b in zip(older, newer)) == 1
+    far = lambda a, b: max(abs(x - y) for x, y in zip(a, b))
+    square = lambda a, b: sum((x - y) ** 2 for x, y in zip(a, b))
+    for args, radius in ((["--eps", "1/255"], 1), (["--eps", "4/255"], 4), (["--norm", "l2", "--eps", "0.3"], None)):
+        report = attack(*args, "--json", out=here / "out", pictures=(tall, wide)).json()
+        image, other = report["images"]
+        assert "newer_pillow" not in other and os.path.exists(other["original"])
+        after, before = (files.read_png(image[key])[3] for key in ("output", "original"))
+        assert list(before) == older and image["verified"]
+        assert abs(image["linf"] * 255 - far(after, older)) < 1e-6
+        assert abs(image["newer_pillow"]["linf"] * 255 - far(after, newer)) < 1e-6
+        assert abs((image["newer_pillow"]["l2"] * 255) ** 2 - square(after, newer)) < 1e-3
+        if radius:
+            assert far(after, older) <= radius and far(after, newer) <= radius, (args, image)
+        else:
+            assert max(square(after, older), square(after, newer)) <= (0.3 * 255 + 1e-3) ** 2, image
+    text = attack("--eps", "1/255", out=here / "out", pictures=(tall,)).out
+    assert "newer versions of Pillow" in text and "tall_original.png" in text, text
 
 
 def test_attack_text():
@@ -248,7 +359,8 @@ def test_same_seed_same_result_in_any_batch():
     first = files.read_png(pictures[0][0]["output"])
     alone = strip(attack(*args, out=harness.folder("alone")).json())[0]
     assert files.read_png(alone["output"]) == first
-    assert {**alone, "output": 0, "picture": 0} == {**pictures[0][0], "output": 0, "picture": 0}
+    paths = dict.fromkeys(("output", "original", "picture"))
+    assert {**alone, **paths} == {**pictures[0][0], **paths}
 
 
 def test_labels_and_their_sources():

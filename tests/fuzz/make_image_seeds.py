@@ -12,12 +12,16 @@ import numpy as np
 from PIL import Image
 
 
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def chunks(*parts):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+
+
 def png(pixels, depth, color, interlace=False, extra=b""):
     """A PNG from an array (H, W, samples) of integers; color is the format's colour type."""
-    def chunk(kind, data):
-        return (struct.pack(">I", len(data)) + kind + data +
-                struct.pack(">I", zlib.crc32(kind + data)))
-
     def rows(part):
         out = b""
         for row in part:
@@ -76,6 +80,32 @@ def main():
     save("palette_trns.png", png(index, 4, 3, False,
                                  [(b"PLTE", palette), (b"tRNS", bytes([0, 128, 255]))]))
     save("palette_adam7.png", png(index, 4, 3, True, [(b"PLTE", palette)]))
+
+    # Hostile ones: floods of segments and chunks, bombs, headers that promise too much.
+    for orientation in (5, 7):
+        exif[0x0112] = orientation
+        jpeg(f"exif{orientation}.jpg", picture, quality=60, exif=exif)
+    jpeg("cmyk_progressive.jpg", picture.convert("CMYK"), quality=60, progressive=True)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=60)
+    plain = buffer.getvalue()
+    for name, segment in (("app1", b"\xff\xe1\0\2"), ("comment", b"\xff\xfe\0\3x"), ("fill", b"\xff" * 5)):
+        save(f"flood_{name}.jpg", plain[:2] + segment * 1500 + plain[2:])
+    at = plain.index(b"\xff\xc0") + 5
+    save("promise.jpg", plain[:at] + b"\x20\0\x20\0" + plain[at + 4:])
+    header = lambda w, h, color=0, interlace=0: (b"IHDR", struct.pack(">IIBBBBB", w, h, 8, color, 0, 0, interlace))
+    rows, end = (b"IDAT", zlib.compress(bytes(3 * 2))), (b"IEND", b"")
+    zeros = zlib.compress(bytes(1 << 20), 9)
+    save("flood_text.png", chunks(header(2, 2), *[(b"tEXt", b"k\0v")] * 500, rows, end))
+    save("flood_idat.png", chunks(header(2, 2), *[(b"IDAT", b"")] * 300, rows, *[(b"IDAT", b"")] * 300, end))
+    save("bombs.png", chunks(header(2, 2), (b"zTXt", b"k\0\0" + zeros), (b"iCCP", b"k\0\0" + zeros),
+                             (b"iTXt", b"k\0\1\0\0\0" + zeros), (b"eXIf", b"II*\0" + bytes(50)), rows, end))
+    save("more_rows.png", chunks(header(2, 2), (b"IDAT", zeros), end))
+    save("promise.png", chunks(header(8192, 8192), rows, end))
+    save("too_large.png", chunks(header(10000, 10001), rows, end))
+    save("black_adam7.png", chunks(header(1000, 1000, 0, 1), (b"IDAT", zlib.compress(bytes(1004 * 1000), 9)), end))
+    save("tall_rgba_adam7.png", png(alpha.repeat(9, 0), 8, 6, True))
+    save("webp.jpg", b"RIFF\x24\0\0\0WEBPVP8 " + bytes(24))
 
     for kind in ("f4", "f2", "u1", "i8"):
         buffer = io.BytesIO()

@@ -207,6 +207,24 @@ static void test_attack(void **state)
     gb_attack_free(attack);
 }
 
+// A picture over the limit is refused by its header alone: there is nothing more in this file.
+static void test_large_picture(void **state)
+{
+    static const char png[] = "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x4e\x20\0\0\x4e\x20\x08\0\0\0\0"
+                              "\xc6\x1b\x19\xe5\0\0\0\x01IDAT";
+    char path[] = "/tmp/gibbon-large-XXXXXX";
+    float out[D];
+    (void)state;
+    FILE *file = fdopen(mkstemp(path), "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(png, 1, sizeof png - 1, file), sizeof png - 1);
+    fclose(file);
+    assert_err(GB_ERR_UNSUPPORTED, gb_model_read_image(out, model, path));
+    assert_non_null(strstr(gb_last_error(), "20000x20000 pixels are more than the limit of "
+                                            "100000000"));
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_builtin),
         cmocka_unit_test(test_classify),
         cmocka_unit_test(test_attack),
+        cmocka_unit_test(test_large_picture),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -140,12 +140,55 @@ static void test_pictures(void **state)
     gb_image_finish(&out);
 }
 
+// Two originals that differ by a level here and there: inside both balls, or as it was.
+static void test_between(void **state)
+{
+    enum { COUNT = 3 * 40 * 40 };
+    static const struct {
+        gb_norm norm;
+        float eps;
+        bool both;
+    } cases[] = {{GB_NORM_LINF, 1.0f / 255, true}, {GB_NORM_LINF, 3.0f / 255, true},
+                 {GB_NORM_LINF, 0, false},         {GB_NORM_L2, 0.5f, true},
+                 {GB_NORM_L2, 0.2f, true},         {GB_NORM_L2, 0.04f, false}};
+    gb_image one = {0}, other = {0};
+    float adv[COUNT];
+    (void)state;
+    assert_ok(gb_image_init(&one, 40, 40, 3));
+    assert_ok(gb_image_init(&other, 40, 40, 3));
+    for (int i = 0; i < COUNT; i++) {
+        one.data[i] = (uint8_t)(50 + i % 150);
+        other.data[i] = (uint8_t)(one.data[i] + (i % 7 == 0) - (i % 11 == 0)); // 0.124 apart
+    }
+    for (size_t k = 0; k < GB_COUNT(cases); k++) {
+        gb_image out, before;
+        double linf, l2;
+        gb_image_to_chw(adv, &one);
+        for (int i = 0; i < COUNT; i++)
+            adv[i] += (float)((i * 37) % 9 - 4) / 255;
+        assert_ok(gb_quantize_image(&out, adv, &one, cases[k].norm, cases[k].eps));
+        assert_ok(gb_quantize_image(&before, adv, &one, cases[k].norm, cases[k].eps));
+        assert_ok(gb_quantize_between(&out, &one, &other, cases[k].norm, cases[k].eps));
+        assert_ok(gb_image_distance(&linf, &l2, &out, &one));
+        assert_true(gb_in_ball(linf, l2, cases[k].norm, cases[k].eps));
+        assert_ok(gb_image_distance(&linf, &l2, &out, &other));
+        assert_true(gb_in_ball(linf, l2, cases[k].norm, cases[k].eps) == cases[k].both);
+        assert_true((memcmp(out.data, before.data, COUNT) == 0) == !cases[k].both);
+        gb_image_finish(&out);
+        gb_image_finish(&before);
+    }
+    other.width--;
+    assert_err(GB_ERR_ARG, gb_quantize_between(&one, &one, &other, GB_NORM_LINF, 1));
+    gb_image_finish(&one);
+    gb_image_finish(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inside),         cmocka_unit_test(test_outside),
         cmocka_unit_test(test_exact_levels),   cmocka_unit_test(test_farthest_first),
-        cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_pictures),       cmocka_unit_test(test_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

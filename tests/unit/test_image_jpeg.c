@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <jpeglib.h>
 
 typedef struct form {
@@ -15,6 +16,7 @@ typedef struct form {
     bool progressive, exif_big;
     int orientation; // 0: no EXIF
     int restart;
+    int bands, approximations; // of a progressive grey picture: 0: as libjpeg thinks best
 } form;
 
 static const form rgb444 = {JCS_RGB, JCS_YCbCr, 3, 100, false, false, 0, 0};
@@ -41,6 +43,21 @@ static uint8_t *encode(size_t *size, const uint8_t *pixels, int width, int heigh
     lib.restart_interval = (unsigned)f.restart;
     if (f.progressive)
         jpeg_simple_progression(&lib);
+    // The first coefficient, then the others in bands, each bit by bit.
+    jpeg_scan_info *scan = calloc((size_t)(1 + f.bands * f.approximations), sizeof *scan);
+    jpeg_scan_info *at = scan;
+    assert_non_null(scan);
+    *at++ = (jpeg_scan_info){.comps_in_scan = 1};
+    for (int k = 0; k < f.bands * f.approximations; k++) {
+        const int band = k % f.bands, low = f.approximations - 1 - k / f.bands;
+        *at++ = (jpeg_scan_info){.comps_in_scan = 1, .Ss = 1 + band,
+                                 .Se = band + 1 < f.bands ? 1 + band : 63,
+                                 .Ah = k < f.bands ? 0 : low + 1, .Al = low};
+    }
+    if (f.bands) {
+        lib.scan_info = scan;
+        lib.num_scans = (int)(at - scan);
+    }
     jpeg_start_compress(&lib, TRUE);
     if (f.orientation) {
         // A directory of one entry: tag 0x0112, type 3 (short), count 1.
@@ -56,6 +73,7 @@ static uint8_t *encode(size_t *size, const uint8_t *pixels, int width, int heigh
     }
     jpeg_finish_compress(&lib);
     jpeg_destroy_compress(&lib);
+    free(scan);
     *size = length;
     return out;
 }
@@ -264,7 +282,11 @@ static void test_absurd_size(void **state)
         sof++;
     memcpy(sof + 5, "\xEA\x60\xEA\x60", 4); // 60000 x 60000 pixels
     assert_err(GB_ERR_UNSUPPORTED, gb_image_decode(&out, bytes, size, "t.jpg", 0));
-    memcpy(sof + 5, "\x30\x00\x30\x00", 4); // 12288 x 12288, allowed but not in a kilobyte
+    assert_non_null(strstr(gb_last_error(), "t.jpg: 60000x60000 pixels are more than the limit of "
+                                            "100000000; --max-pixels 3600000000"));
+    memcpy(sof + 5, "\x27\x10\x27\x11", 4); // 10000 x 10001
+    assert_err(GB_ERR_UNSUPPORTED, gb_image_decode(&out, bytes, size, "t.jpg", 0));
+    memcpy(sof + 5, "\x27\x10\x27\x10", 4); // 10000 x 10000, allowed but not in a kilobyte
     assert_err(GB_ERR_FORMAT, gb_image_decode(&out, bytes, size, "t.jpg", 0));
     assert_non_null(strstr(gb_last_error(), "truncated"));
     memset(sof + 5, 0, 4);
@@ -289,6 +311,113 @@ static void test_trailing_bytes(void **state)
     free(bytes);
 }
 
+// Decoded, fitted and turned row by row, it is what the whole picture becomes, to the bit.
+static void test_rows_and_whole(void **state)
+{
+    (void)state;
+    static const gb_fit fits[] = {
+        {.width = 7, .height = 9},           {.width = 40, .height = 3},
+        {.width = 5, .height = 60},          {.width = W, .height = H},
+        {.width = H, .height = W},           {.resize = 10, .width = 8, .height = 8},
+        {.resize = 30, .width = 24, .height = 25, .channels = 1},
+        {.resize = 6, .width = 9, .height = 9, .channels = 3},
+    };
+    uint8_t rgb[W * H * 3];
+    uint32_t x = 1;
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)((x = x * 1664525u + 1013904223u) >> 24);
+    for (int k = 0; k < 9 * (int)GB_COUNT(fits) * 2; k++) {
+        form f = k % 9 ? rgb444 : (form){JCS_RGB, JCS_YCbCr, 3, 90, .progressive = true};
+        gb_image whole, want, got;
+        gb_fit fit = fits[k / 9 / 2];
+        size_t size;
+        fit.columns_first = k / 9 % 2;
+        f.orientation = k % 9;
+        uint8_t *bytes = encode(&size, rgb, W, H, f);
+        assert_ok(gb_image_decode(&whole, bytes, size, "t.jpg", 0));
+        assert_ok(gb_image_fit(&want, &whole, &fit));
+        assert_ok(gb_image_decode_fit(&got, bytes, size, "t.jpg", &fit));
+        assert_true(got.width == fit.width && got.height == fit.height);
+        assert_int_equal(got.channels, want.channels);
+        assert_memory_equal(got.data, want.data,
+                            (size_t)(got.width * got.height * got.channels));
+        gb_image_finish(&whole);
+        gb_image_finish(&want);
+        gb_image_finish(&got);
+        free(bytes);
+    }
+}
+
+// Hundreds of thousands of segments take time in proportion, and the picture is still read; the
+// first orientation among them counts.
+static void test_many_segments(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = 400000 };
+    static const uint8_t empty[3][4] = {{0xFF, 0xE1, 0, 2}, {0xFF, 0xFE, 0, 2}, {0xFF, 0xE5, 0, 2}};
+    uint8_t rgb[W * H * 3];
+    gb_image out, plain;
+    size_t size;
+    form f = rgb444;
+    gradient(rgb, W, H);
+    f.orientation = 3;
+    uint8_t *bytes = encode(&size, rgb, W, H, f);
+    assert_ok(gb_image_decode(&plain, bytes, size, "t.jpg", 0));
+    for (int kind = 0; kind < 3; kind++) {
+        uint8_t *many = malloc(size + SEGMENTS * 4), *at = many + 2;
+        assert_non_null(many);
+        memcpy(many, bytes, 2);
+        for (int i = 0; i < SEGMENTS; i++, at += 4)
+            memcpy(at, empty[kind], 4);
+        memcpy(at, bytes + 2, size - 2);
+        clock_t start = clock();
+        assert_ok(gb_image_decode(&out, many, size + SEGMENTS * 4, "t.jpg", 0));
+        assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 2);
+        assert_memory_equal(out.data, plain.data, sizeof rgb);
+        gb_image_finish(&out);
+        free(many);
+    }
+    // A segment that claims to be longer than the file, or shorter than its own length.
+    uint8_t *app1 = bytes + 2;
+    while (app1[0] != 0xFF || app1[1] != 0xE1)
+        app1++;
+    memcpy(app1 + 2, "\xFF\xFF", 2);
+    assert_err(GB_ERR_FORMAT, gb_image_decode(&out, bytes, size, "t.jpg", 0));
+    memcpy(app1 + 2, "\0\1", 2);
+    assert_err(GB_ERR_FORMAT, gb_image_decode(&out, bytes, size, "t.jpg", 0));
+    gb_image_finish(&plain);
+    free(bytes);
+}
+
+// A progressive picture's scans are passes over all of it, and cost few bytes each.
+static void test_many_scans(void **state)
+{
+    (void)state;
+    static const struct {
+        int bands, approximations;
+        bool good;
+    } cases[] = {{5, 1, true}, {9, 6, true}, {63, 1, true}, {22, 3, false}, {63, 10, false}};
+    uint8_t grey[W * H];
+    memset(grey, 77, sizeof grey);
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        gb_image out;
+        size_t size;
+        uint8_t *bytes = encode(&size, grey, W, H,
+                                (form){JCS_GRAYSCALE, JCS_GRAYSCALE, 1, 90, .progressive = true,
+                                       .bands = cases[i].bands,
+                                       .approximations = cases[i].approximations});
+        if (cases[i].good) {
+            assert_ok(gb_image_decode(&out, bytes, size, "t.jpg", 0));
+            assert_true(abs(out.data[0] - 77) <= 2);
+            gb_image_finish(&out);
+        } else {
+            assert_err(GB_ERR_FORMAT, gb_image_decode(&out, bytes, size, "t.jpg", 0));
+            assert_non_null(strstr(gb_last_error(), "more than 64 scans"));
+        }
+        free(bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +430,9 @@ int main(void)
         cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_absurd_size),
         cmocka_unit_test(test_trailing_bytes),
+        cmocka_unit_test(test_rows_and_whole),
+        cmocka_unit_test(test_many_segments),
+        cmocka_unit_test(test_many_scans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -228,6 +229,13 @@ static void test_absurd_size(void **state)
     buffer b = encode(pixels, W, H, W * 3, (form){PNG_COLOR_TYPE_RGB, 8});
     set_size(&b, 60000, 60000);
     assert_err(GB_ERR_UNSUPPORTED, gb_image_decode(&out, b.data, b.size, "t.png", 0));
+    assert_non_null(strstr(gb_last_error(), "t.png: 60000x60000 pixels are more than the limit of "
+                                            "100000000; --max-pixels 3600000000"));
+    set_size(&b, 2000000, 1);
+    assert_err(GB_ERR_UNSUPPORTED, gb_image_decode(&out, b.data, b.size, "t.png", 0));
+    assert_non_null(strstr(gb_last_error(), "a side has at most 1000000"));
+    set_size(&b, 10000, 10001);
+    assert_err(GB_ERR_UNSUPPORTED, gb_image_decode(&out, b.data, b.size, "t.png", 0));
     set_size(&b, 10000, 10000);
     assert_err(GB_ERR_FORMAT, gb_image_decode(&out, b.data, b.size, "t.png", 0));
     assert_non_null(strstr(gb_last_error(), "truncated"));
@@ -264,13 +272,180 @@ static void test_write(void **state)
     assert_int_equal(rmdir(folder), 0); // nothing else was left behind
 }
 
+// Decoded and fitted row by row, it is what the whole picture becomes, to the bit.
+static void test_rows_and_whole(void **state)
+{
+    (void)state;
+    static const png_color palette[3] = {{1, 2, 3}, {100, 0, 200}, {9, 200, 50}};
+    static const uint8_t trans[1] = {7};
+    static const gb_fit fits[] = {{.width = 4, .height = 7}, {.width = 30, .height = 5},
+                                  {.width = W, .height = H},
+                                  {.resize = 6, .width = 5, .height = 5, .channels = 1},
+                                  {.resize = 20, .width = 22, .height = 22, .channels = 3}};
+    const form forms[] = {
+        {PNG_COLOR_TYPE_RGB, 8},
+        {PNG_COLOR_TYPE_GRAY, 8},
+        {PNG_COLOR_TYPE_RGB_ALPHA, 16, .interlaced = true},
+        {PNG_COLOR_TYPE_GRAY_ALPHA, 8},
+        {PNG_COLOR_TYPE_PALETTE, 1, false, palette, 2, 1, trans, NULL},
+        {PNG_COLOR_TYPE_PALETTE, 1, true, palette, 2},
+    };
+    uint8_t pixels[N * 8];
+    noise(pixels, sizeof pixels);
+    for (size_t k = 0; k < GB_COUNT(forms) * GB_COUNT(fits); k++) {
+        const gb_fit *fit = &fits[k % GB_COUNT(fits)];
+        buffer b = encode(pixels, W, H, W * 3, forms[k / GB_COUNT(fits)]);
+        gb_image whole, want, got;
+        assert_ok(gb_image_decode(&whole, b.data, b.size, "t.png", 0));
+        assert_ok(gb_image_fit(&want, &whole, fit));
+        assert_ok(gb_image_decode_fit(&got, b.data, b.size, "t.png", fit));
+        assert_true(got.width == fit->width && got.height == fit->height);
+        assert_int_equal(got.channels, want.channels);
+        assert_memory_equal(got.data, want.data,
+                            (size_t)(got.width * got.height * got.channels));
+        gb_image_finish(&whole);
+        gb_image_finish(&want);
+        gb_image_finish(&got);
+        free(b.data);
+    }
+}
+
+// --- chunks made by hand ---
+
+static void append(buffer *b, const void *bytes, size_t size)
+{
+    assert_ok(gb_grow(&b->data, &b->capacity, b->size + size, 1));
+    memcpy(b->data + b->size, bytes, size);
+    b->size += size;
+}
+
+static void append_chunk(buffer *b, const char *kind, const void *bytes, size_t size)
+{
+    uint8_t head[8], tail[4];
+    set32(head, (uint32_t)size);
+    memcpy(head + 4, kind, 4);
+    set32(tail, (uint32_t)crc32(crc32(0, head + 4, 4), bytes, (uInt)size));
+    append(b, head, 8);
+    append(b, bytes, size);
+    append(b, tail, 4);
+}
+
+// `zeros` zeros, deflated to about a thousandth, behind `prefix`. To be freed.
+static uint8_t *deflated_zeros(size_t *size, const char *prefix, size_t prefix_size, size_t zeros)
+{
+    uint8_t *in = calloc(zeros, 1);
+    uLongf length = compressBound(zeros);
+    uint8_t *out = malloc(prefix_size + length);
+    assert_true(in && out);
+    memcpy(out, prefix, prefix_size);
+    assert_int_equal(compress2(out + prefix_size, &length, in, zeros, 6), Z_OK);
+    free(in);
+    *size = prefix_size + length;
+    return out;
+}
+
+// Whatever surrounds the pixels costs time in proportion to the file, and no memory.
+static void test_hostile_chunks(void **state)
+{
+    (void)state;
+    enum { MANY = 200000, ZEROS = 32 << 20, FILES = 5 };
+    static const uint8_t header[13] = {0, 0, 0, 2, 0, 0, 0, 1, 8, 0, 0, 0, 0};
+    static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+    static const struct {
+        const char *kind, *prefix;
+        size_t size;
+    } bombs[] = {{"zTXt", "key\0", 5}, {"iCCP", "key\0", 5}, {"iTXt", "key\0\1\0\0", 8}};
+    static const uint8_t row[3] = {0, 5, 9};
+    uint8_t packed[64];
+    uLongf length = sizeof packed;
+    gb_image out;
+    assert_int_equal(compress2(packed, &length, row, sizeof row, 9), Z_OK);
+    for (size_t k = 0; k < FILES + GB_COUNT(bombs); k++) {
+        buffer b = {0};
+        append(&b, signature, sizeof signature);
+        append_chunk(&b, "IHDR", header, sizeof header);
+        for (int i = 0; k < 2 && i < MANY; i++)
+            append_chunk(&b, k ? "tEXt" : "abCd", "k\0v", 3);
+        for (int i = 0; k == 3 && i < MANY; i++)
+            append_chunk(&b, "IDAT", "", 0);
+        if (k >= FILES) {
+            size_t size;
+            uint8_t *bomb = deflated_zeros(&size, bombs[k - FILES].prefix,
+                                           bombs[k - FILES].size, ZEROS);
+            for (int i = 0; i < 20; i++)
+                append_chunk(&b, bombs[k - FILES].kind, bomb, size);
+            free(bomb);
+        }
+        if (k == 2) { // far more pixels than the header says
+            size_t size;
+            uint8_t *bomb = deflated_zeros(&size, "", 0, 4 * (size_t)ZEROS);
+            append_chunk(&b, "IDAT", bomb, size);
+            free(bomb);
+        } else {
+            append_chunk(&b, "IDAT", packed, length);
+        }
+        for (int i = 0; k == 3 && i < MANY; i++)
+            append_chunk(&b, "IDAT", "", 0);
+        if (k == 4) { // a comment of megabytes
+            size_t size = 32 << 20;
+            char *text = calloc(size, 1);
+            assert_non_null(text);
+            append_chunk(&b, "tEXt", text, size);
+            free(text);
+        }
+        append_chunk(&b, "IEND", "", 0);
+        clock_t start = clock();
+        int err = gb_image_decode(&out, b.data, b.size, "t.png", 0);
+        assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 2);
+        if (k == 2) {
+            assert_err(GB_ERR_FORMAT, err);
+            assert_non_null(strstr(gb_last_error(), "more data than pixels"));
+        } else {
+            assert_ok(err);
+            assert_true(out.data[0] == 5 && out.data[1] == 9);
+        }
+        gb_image_finish(&out);
+        free(b.data);
+    }
+}
+
+static void test_other_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *name;
+        size_t size;
+    } files[] = {
+        {"RIFF\x24\0\0\0WEBPVP8 ", "a WebP picture", 16},
+        {"GIF89a", "a GIF picture", 6},
+        {"BM\x46\0\0\0\0\0\0\0\x36\0\0\0", "a BMP picture", 14},
+        {"II*\0\x08\0\0\0", "a TIFF picture", 8},
+        {"\0\0\0\x20" "ftypavif", "an AVIF picture", 12},
+        {"\0\0\0\x18" "ftypheic", "a HEIF picture", 12},
+        {"\xFF\x0A\xFA", "a JPEG XL picture", 3},
+        {"P6\n2 2\n255\n", "a PNM picture", 11},
+        {"\x93NUMPY\1\0", "an array of NumPy", 8},
+        {"<svg xmlns=", "an SVG drawing", 11},
+    };
+    gb_image out;
+    char says[100];
+    for (size_t i = 0; i < GB_COUNT(files); i++) {
+        assert_err(GB_ERR_FORMAT, gb_image_decode(&out, files[i].bytes, files[i].size, "t", 0));
+        snprintf(says, sizeof says, "t: is %s", files[i].name);
+        assert_non_null(strstr(gb_last_error(), says));
+        assert_non_null(strstr(gb_last_error(), "gibbon reads JPEG and PNG"));
+    }
+    assert_err(GB_ERR_FORMAT, gb_image_decode(&out, "BMW and Porsche", 15, "t", 0));
+    assert_non_null(strstr(gb_last_error(), "neither a JPEG nor a PNG"));
+}
+
 static void test_not_a_picture(void **state)
 {
     (void)state;
     gb_image out;
     assert_err(GB_ERR_FORMAT, gb_image_decode(&out, "", 0, "t.png", 0));
     assert_non_null(strstr(gb_last_error(), "empty"));
-    assert_err(GB_ERR_FORMAT, gb_image_decode(&out, "GIF89a", 6, "t.png", 0));
+    assert_err(GB_ERR_FORMAT, gb_image_decode(&out, "hello!", 6, "t.png", 0));
     assert_non_null(strstr(gb_last_error(), "neither"));
     assert_err(GB_ERR_IO, gb_image_read(&out, "/nonexistent.png", 0));
     assert_err(GB_ERR_IO, gb_image_read(&out, "/tmp", 0));
@@ -289,6 +464,9 @@ int main(void)
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_absurd_size),
         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_rows_and_whole),
+        cmocka_unit_test(test_hostile_chunks),
+        cmocka_unit_test(test_other_formats),
         cmocka_unit_test(test_not_a_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
