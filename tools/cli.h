@@ -3,6 +3,7 @@
 #define TOOLS_CLI_H
 
 #include "base/ranks.h"
+#include "base/text.h"
 #include "device/device.h"
 #include "options.h"
 #include "rehearsal.h"

@@ -47,7 +47,7 @@ static void tell(task *t, const gb_item *item, float *p)
     gb_item_text(name, sizeof name, item);
     json_t *top = json_array();
     if (!t->v.cli.json)
-        printf("%s\n", name);
+        gb_say("%s\n", name);
     for (int64_t k = 0; k < t->v.top && (size_t)k < t->classes; k++) {
         int best = gb_argmax(p, t->classes);
         const gb_class *known = gb_labels_at(&t->p.labels, best);
@@ -57,7 +57,7 @@ static void tell(task *t, const gb_item *item, float *p)
                                                  known ? json_string(label) : json_null(),
                                                  "probability", (double)p[best]));
         else
-            printf("  %6.2f %%  %4d  %s\n", 100 * (double)p[best], best, known ? label : "");
+            gb_say("  %6.2f %%  %4d  %s\n", 100 * (double)p[best], best, known ? label : "");
         p[best] = -1;
     }
     if (t->v.cli.json)
