@@ -168,6 +168,7 @@ const cli_command cmd_classify = {
     .synopsis = "MODEL [PICTURE...] [options]",
     .summary = "name what a model sees in pictures",
     .details = "A picture is a .jpg or .png file, a folder of them, or an .npy of [N,]C,H,W in\n"
-               "[0,1] at the model's size.",
+               "[0,1] at the model's size. A model or picture may be a pipe, or - for standard\n"
+               "input.",
     .run = run,
 };

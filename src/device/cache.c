@@ -46,7 +46,7 @@ void gb_cache_load(void **data, size_t *size, const char *key)
     size_t total = 0;
     *data = NULL;
     *size = 0;
-    if (!cache_path(path, sizeof path, key) || gb_file_read(&file, &total, path) < 0)
+    if (!cache_path(path, sizeof path, key) || gb_file_read_private(&file, &total, path) < 0)
         return;
     // The header has the same length whatever the hash in it.
     size_t length = sizeof magic + strlen(key) + 1 + 16 + 1;
@@ -66,7 +66,7 @@ void gb_cache_store(const char *key, const void *data, size_t size)
 {
     char path[4096], folder[3072];
     if (!gb_cache_folder(folder, sizeof folder) || !cache_path(path, sizeof path, key) ||
-        gb_make_dirs(folder) < 0)
+        gb_make_private_dirs(folder) < 0)
         return;
     char *header = cache_header(key, data, size);
     size_t length = header ? strlen(header) : 0;
@@ -74,7 +74,7 @@ void gb_cache_store(const char *key, const void *data, size_t size)
     if (file) {
         memcpy(file, header, length);
         memcpy(file + length, data, size);
-        gb_file_write(path, file, length + size);
+        gb_file_write_private(path, file, length + size);
     }
     free(file);
     free(header);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int gb_tuned_identity(char **out, const gb_device *dev)
 {
@@ -91,7 +92,9 @@ int gb_tuned_load(gb_tuned_list *out, const char *identity, const gb_log *log)
     int err = gb_tuned_path(&path, identity);
     if (err < 0)
         return err == GB_ERR_IO ? 0 : err;
-    if (gb_file_read(&text, &size, path) < 0) {
+    if (gb_file_read_private(&text, &size, path) < 0) {
+        if (access(path, F_OK) == 0)
+            gb_log_line(log, GB_LOG_WARN, "%s", gb_last_error());
         free(path);
         return 0;
     }
@@ -132,9 +135,9 @@ int gb_tuned_save(const gb_tuned_list *list, const char *identity)
     GB_TRY(gb_tuned_path(&path, identity));
     char *slash = strrchr(path, '/');
     *slash = 0;
-    GB_TRY(gb_make_dirs(path));
+    GB_TRY(gb_make_private_dirs(path));
     *slash = '/';
-    GB_TRY(gb_file_write(path, text, strlen(text)));
+    GB_TRY(gb_file_write_private(path, text, strlen(text)));
 fail:
     json_decref(json);
     free(text);

@@ -125,7 +125,7 @@ int gb_image_read(gb_image *out, const char *path, int channels)
     void *bytes;
     size_t size;
     *out = (gb_image){0};
-    int err = gb_file_read(&bytes, &size, path);
+    int err = gb_file_read_input(&bytes, &size, path);
     if (err < 0)
         return err;
     err = gb_image_decode(out, bytes, size, path, channels);

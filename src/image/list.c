@@ -1,6 +1,8 @@
 // From arguments to pictures, and from names to labels.
 #include "image/list.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -91,7 +93,7 @@ int gb_list_add(gb_list *list, const char *argument)
 {
     struct stat st;
     const size_t before = list->count;
-    const char *path = gb_arena_strdup(&list->arena, argument);
+    const char *path = gb_arena_strdup(&list->arena, gb_file_input_path(argument));
     if (!path)
         return GB_ERR_NOMEM;
     if (stat(path, &st) < 0)

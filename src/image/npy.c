@@ -7,11 +7,11 @@
 
 #include "base/file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char magic[6] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y'};
 enum { MAX_RANK = GB_COUNT(((gb_npy *)0)->dim), MAX_HEADER = 1 << 16 };
@@ -291,21 +291,27 @@ int gb_npy_read(gb_npy *out, const char *path)
 // Opens a file and reads its header alone, for files too large to be held whole.
 static int open_file(FILE **out, header *h, const char *path)
 {
-    long long size;
-    uint8_t *bytes = malloc(12 + MAX_HEADER);
-    FILE *file = fopen(path, "rb");
-    int err = 0;
-    if (!bytes)
+    uint64_t size;
+    uint8_t *bytes = NULL;
+    FILE *file = NULL;
+    int fd, err = 0;
+    GB_TRY(gb_file_open(&fd, &size, path, 0));
+    bytes = malloc(12 + MAX_HEADER);
+    file = fdopen(fd, "rb");
+    if (!bytes || !file) {
         err = gb_fail(GB_ERR_NOMEM, "%s: out of memory", path);
-    else if (!file || fseeko(file, 0, SEEK_END) < 0 || (size = ftello(file)) < 0 ||
-             fseeko(file, 0, SEEK_SET) < 0)
-        err = gb_fail(GB_ERR_IO, "%s: %s", path, strerror(errno));
-    else
-        err = parse_header(h, bytes, fread(bytes, 1, 12 + MAX_HEADER, file), (size_t)size, path);
+        goto fail;
+    }
+    GB_TRY(parse_header(h, bytes, fread(bytes, 1, 12 + MAX_HEADER, file), (size_t)size, path));
     free(bytes);
-    if (err < 0 && file)
+    *out = file;
+    return 0;
+fail:
+    free(bytes);
+    if (file)
         fclose(file);
-    *out = err < 0 ? NULL : file;
+    else if (fd >= 0)
+        close(fd);
     return err;
 }
 

@@ -4,11 +4,13 @@ planted links, arrays that claim more than there is."""
 import json
 import os
 import re
+import stat
 import subprocess
+import time
 
 import files
 import harness
-from harness import GIBBON
+from harness import GIBBON, gibbon
 
 UNIT = ["--preprocess", "unit"]
 EVIL = "a\033[2Jb\nc\x7f\u009b31m\u202egnp\u2066"
@@ -75,6 +77,106 @@ def test_names_in_errors():
     os.rename(picture, bad)
     text, code = raw_run("classify", plain, os.fsdecode(bad), *UNIT)
     assert code == 0 and r"bad\xff\xfeutf8\x9b.png" in harmless(text), text
+
+
+# --- what is no file ---
+
+def test_pipes_and_devices_do_not_block():
+    here = harness.folder("fifo")
+    model, picture = files.linear(here / "m.onnx"), files.png(here / "p.png", 8, 8)
+    for name in ("f.png", "f.onnx", "f.npy", "f.json", "f.txt", "f.bin"):
+        os.mkfifo(here / name)
+    data = here / "data"
+    data.mkdir()
+    os.mkfifo(data / "train-images-idx3-ubyte")
+    os.mkfifo(data / "train-labels-idx1-ubyte")
+    record = here / "record"
+    record.mkdir()
+    os.mkfifo(record / "settings.txt")
+    waits = "f[.][a-z]+: nothing came through this pipe for 5 s; write a file first"
+    refused = "not a regular file but a pipe"
+    for args, code, says in (
+            (["classify", model, here / "f.png", *UNIT], 1, waits),
+            (["info", here / "f.onnx"], 1, waits),
+            (["classify", model, picture, *UNIT, "--labels", here / "f.txt"], 1, waits),
+            (["classify", model, here / "f.npy", *UNIT], 1, refused),
+            (["classify", model, picture, "--preprocess", here / "f.json"], 1, refused),
+            (["run", model, "-i", here / "f.npy", "-o", here], 1, refused),
+            (["eval", model, here / "f.bin", *UNIT], 1, refused),
+            (["eval", model, f"{data}:train", *UNIT], 1, refused),
+            (["eval", model, files.png(here / "p_1.png", 8, 8), *UNIT, "-o", record], 1, refused),
+            (["classify", model, "/dev/zero", *UNIT], 1, "not a regular file but a device"),
+            (["classify", "/dev/zero", picture], 1, "not a regular file but a device"),
+            (["info", here], 1, "not a regular file but a folder"),
+            (["classify", model, "-", *UNIT], 1, "/dev/stdin: not a regular file but a device")):
+        start = time.monotonic()
+        gibbon(*args, code=code, says=says)
+        assert time.monotonic() - start < 20, args
+    done = gibbon("models", "cnn-a", "-o", here / "f.png", code=1, says="f.png: is a pipe; give")
+    assert stat.S_ISFIFO(os.lstat(here / "f.png").st_mode), done
+    gibbon("models", "cnn-a", "-o", "/dev/null", code=1, says="/dev/null: is a device; give")
+    assert stat.S_ISCHR(os.lstat("/dev/null").st_mode)
+
+
+def test_models_and_pictures_from_pipes():
+    here = harness.folder("pipes")
+    model, picture = files.linear(here / "m.onnx"), files.png(here / "p.png", 8, 8)
+    want = gibbon("classify", model, picture, *UNIT).out.splitlines()[1:]
+    end = " ".join(UNIT)
+    for line, name in ((f"{GIBBON} classify {model} - {end} < {picture}", "/dev/stdin"),
+                       (f"cat {picture} | {GIBBON} classify {model} - {end}", "/dev/stdin"),
+                       (f"cat {picture} | {GIBBON} classify {model} /dev/stdin {end}", "/dev/stdin"),
+                       (f"{GIBBON} classify {model} <(cat {picture}) {end}", "/dev/fd/"),
+                       (f"{GIBBON} classify <(cat {model}) {picture} {end}", picture),
+                       (f"cat {model} | {GIBBON} classify - <(sleep 1; cat {picture}) {end}",
+                        "/dev/fd/")):
+        out = subprocess.run(["bash", "-c", line + " --quiet"], check=True, timeout=120,
+                             stdout=subprocess.PIPE).stdout.decode().splitlines()
+        assert out[0].startswith(name) and out[1:] == want, (line, out)
+    out = harness.folder("pipes-out")
+    subprocess.run(["bash", "-c", f"cat {picture} | {GIBBON} attack {model} - {end} -o {out}"],
+                   check=True, stdout=subprocess.DEVNULL, timeout=120)
+    assert (out / "stdin_adversarial.png").exists()
+
+
+# --- what is written ---
+
+def test_planted_links_are_not_followed():
+    here = harness.folder("links")
+    victim = here / "victim"
+    victim.write_text("precious")
+    result = here / "x.onnx"
+    process = subprocess.Popen(["bash", "-c", f"read; exec {GIBBON} models cnn-a -o {result}"],
+                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    for name in (f"x.onnx.tmp{process.pid}", "x.onnx"): # a name that the process number tells
+        (here / name).symlink_to("victim")
+    process.communicate(b"\n")
+    assert process.returncode == 0 and victim.read_text() == "precious"
+    assert result.is_file() and not result.is_symlink()
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(result.stat().st_mode) == 0o666 & ~umask
+    assert sorted(os.listdir(here)) == ["victim", "x.onnx", f"x.onnx.tmp{process.pid}"]
+
+
+def test_caches_are_private():
+    here = harness.folder("private")
+    model, picture = files.linear(here / "m.onnx"), files.png(here / "p.png", 8, 8)
+    cache = here / "cache"
+    env = {"XDG_CACHE_HOME": str(cache)}
+    gibbon("tune", model, "--quiet", env=env)
+    folder = cache / "gibbon"
+    database, = folder.glob("tuned-*.json")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(f.stat().st_mode) == 0o600 for f in folder.iterdir())
+    args = ["classify", model, picture, *UNIT]
+    assert "another user" not in gibbon(*args, env=env).err
+    database.chmod(0o666)
+    assert "another user can have written it" in gibbon(*args, env=env).err
+    if os.geteuid() == 0:
+        database.chmod(0o600)
+        os.chown(database, 12345, -1)
+        assert "another user can have written it" in gibbon(*args, env=env).err
 
 
 harness.main(globals())
