@@ -204,12 +204,15 @@ static int parse_header(header *h, const uint8_t *bytes, size_t size, size_t fil
     h->start = at + length;
     h->rows = h->rank ? (size_t)h->dim[0] : 1;
     h->row_elements = 1;
-    size_t want = h->rows;
+    // The dimensions but those of 0, which would hide how many rows the others claim.
+    size_t whole = elements[h->type].size;
     bool fits = true;
-    for (int i = 1; i < h->rank; i++)
-        fits = fits && gb_mul_size(&h->row_elements, h->row_elements, (size_t)h->dim[i]);
-    fits = fits && gb_mul_size(&want, h->rows, h->row_elements) &&
-           gb_mul_size(&want, want, elements[h->type].size);
+    for (int i = 0; i < h->rank; i++) {
+        const size_t dim = (size_t)h->dim[i];
+        fits = fits && (dim == 0 || gb_mul_size(&whole, whole, dim));
+        h->row_elements *= fits && i > 0 ? dim : 1;
+    }
+    size_t want = h->rows && h->row_elements ? whole : 0;
     if (!fits)
         return gb_fail(GB_ERR_FORMAT, "%s: its shape overflows", name);
     if (want != file_size - h->start)
