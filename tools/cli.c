@@ -132,16 +132,19 @@ bool cli_begin(cli *c, const cli_command *command, const option_group *group, si
 void cli_finish(cli *c)
 {
     rehearsal_finish(&c->rehearsal);
+    gb_failures_finish(&c->failures);
     option_texts_finish(&c->words);
     if (c->ranks.size)
         gb_ranks_finish();
 }
 
-void cli_error(cli *c)
+bool cli_error(cli *c, const char *name)
 {
+    if (!gb_failures_add(&c->failures, name, gb_last_error()))
+        return false;
     clear_progress();
     gb_text(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
-    c->failed = true;
+    return true;
 }
 
 double cli_seconds(void)
@@ -153,6 +156,7 @@ double cli_seconds(void)
 
 int cli_end(const cli *c, int err)
 {
+    char name[64];
     if (c->rehearsal.here) // it did not come to a session; the first process says why
         _exit(EXIT_FAILED);
     clear_progress();
@@ -160,8 +164,10 @@ int cli_end(const cli *c, int err)
         if (err >= 0)
             err = gb_fail(GB_ERR_IO, "standard output: %s", strerror(errno));
     }
+    snprintf(name, sizeof name, "gibbon %s", c->command->name);
+    gb_failures_text(stderr, &c->failures, name);
     if (err >= 0)
-        return c->failed ? EXIT_FAILED : EXIT_DONE;
+        return c->failures.count ? EXIT_FAILED : EXIT_DONE;
     if (!c->ranks.rank)
         gb_text(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
     switch (err) {

@@ -70,11 +70,12 @@ static void tell(task *t, const gb_item *item, float *p)
 
 static int classify(task *t, size_t first, size_t count)
 {
+    char name[4200];
     size_t rows = 0;
     int err = 0;
     for (size_t i = first; i < first + count; i++) {
         if (pictures_read(&t->p, i, t->images + rows * t->p.pixels) < 0)
-            cli_error(&t->v.cli);
+            cli_error(&t->v.cli, gb_item_text(name, sizeof name, &t->p.list.item[i]));
         else
             t->row[rows++] = i;
     }
@@ -136,6 +137,8 @@ static int execute(task *t)
         GB_TRY(classify(t, i, left < t->batch ? left : t->batch));
     }
     if (c->json) {
+        if (c->failures.count)
+            json_object_set_new(t->report, "errors", gb_failures_json(&c->failures));
         int printed = cli_print_json(json_incref(t->report));
         err = err < 0 ? err : printed;
     }

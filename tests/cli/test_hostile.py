@@ -139,6 +139,62 @@ def test_models_and_pictures_from_pipes():
     assert (out / "stdin_adversarial.png").exists()
 
 
+# --- many pictures of which none can be read ---
+
+def test_arrays_that_claim_too_much():
+    here = harness.folder("claims")
+    model = files.linear(here / "m.onnx")
+    for dims, says in (([9 * 10**18, 0, 32, 32], "its shape overflows"),
+                       ([10**9, 3, 0, 8], "holds no pixel"), ([10**9, 0, 8, 8], "holds no pixel"),
+                       ([0, 3, 8, 8], "holds no pixel"), ([3, 8, 0], "holds no pixel"),
+                       ([10**9, 3, 8, 8], "holds 0 bytes of data where its shape asks for")):
+        files.npy(here / "x.npy", dims, [])
+        start = time.monotonic()
+        for args in (["classify", model, here / "x.npy"], ["attack", model, here / "x.npy"],
+                     ["eval", model, here / "x.npy"]):
+            if args[0] == "eval":
+                files.npy(here / "y.npy", [dims[0]], [])
+                args[2] = f"{here / 'x.npy'},{here / 'y.npy'}"
+            gibbon(*args, *UNIT, code=1, says="x.npy: " + says)
+        assert time.monotonic() - start < 20, dims
+    files.npy(here / "x.npy", [200, 1, 8, 8], [0.5] * 12800) # one line for all rows
+    gibbon("classify", model, here / "x.npy", *UNIT, code=1, says="pictures of 1x8x8, but the model")
+
+
+def test_errors_that_repeat_are_summed_up():
+    here = harness.folder("repeats")
+    model = files.linear(here / "m.onnx", channels=1)
+    rows = 1200
+    files.npy(here / "x.npy", [rows, 1, 8, 8], [2 + i / 7 for i in range(64 * rows)])
+    many = here / "many"
+    many.mkdir()
+    for i in range(50):
+        (many / f"{i:03}.png").write_bytes(b"")
+    good = files.png(many / "good.png", 8, 8, 1)
+    for command in ("classify", "attack"):
+        args = [command, model, here / "x.npy", many, *UNIT]
+        args += ["-o", here / "out"] if command == "attack" else []
+        done = gibbon(*args, code=1)
+        lines = harness.errors(done)
+        assert len(lines) == 8, done
+        assert lines[0] == f"gibbon {command}: {here}/x.npy[0]: holds 2; pixels are from 0 to 1", done
+        assert sum("more like it" in line for line in lines) == 2, done
+        assert lines[6] == f"gibbon {command}: and 1,197 more like it: {here}/x.npy[0]: holds 2; " \
+                           "pixels are from 0 to 1", done
+        assert lines[7].endswith(f"and 47 more like it: {many}/000.png: is empty"), done
+        assert good in done.out
+        report = gibbon(*args, "--json", code=1).json()
+        assert [e["count"] for e in report["errors"]] == [rows, 50], report["errors"]
+        assert report["errors"][1]["error"] == f"{many}/000.png: is empty"
+        if command == "attack":
+            assert "1250 failed" in done.out and done.out.count("\n  failed ") == 6, done
+            assert report["summary"]["images"] == 1251 and report["summary"]["failed"] == 1250
+            assert len(report["images"]) == 7 and sum("error" in i for i in report["images"]) == 6
+        else:
+            assert len(report["images"]) == 1
+    assert "errors" not in gibbon("classify", model, good, *UNIT, "--json").json()
+
+
 # --- what is written ---
 
 def test_planted_links_are_not_followed():

@@ -357,7 +357,7 @@ static void test_npy(void **state)
     // Where the model is known, an array of another size is not listed at all.
     gb_list fitted = {.fit = &p};
     assert_err(GB_ERR_FORMAT, gb_list_add(&fitted, in_folder("set.npy")));
-    assert_non_null(strstr(gb_last_error(), "set.npy: pictures of 1x2x3, but the model takes 1x3x2"));
+    assert_non_null(strstr(gb_last_error(), "set.npy: pictures of 1x2x3, but the model takes 1x3"));
     assert_int_equal(fitted.count, 0);
     assert_ok(gb_preproc_fit_model(&p, 1, 2, 3));
     assert_ok(gb_list_add(&fitted, in_folder("set.npy")));
