@@ -252,7 +252,8 @@ int cli_print_json(json_t *json)
 {
     if (!json)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the JSON report");
-    int failed = json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    int failed = json_dump_callback(json, gb_put_json, stdout,
+                                    JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(json);
     if (!failed)
         failed = fputc('\n', stdout) == EOF || fflush(stdout) == EOF;

@@ -243,6 +243,24 @@ void gb_put_lines(FILE *out, const char *text)
     }
 }
 
+int gb_put_json(const char *json, size_t size, void *stream)
+{
+    const unsigned char *p = (const unsigned char *)json;
+    size_t plain = 0; // where what needs no escape began
+    for (size_t i = 0, n; i < size; i += n) {
+        uint32_t code = 0;
+        n = take_char(&code, p + i, size - i);
+        n = n ? n : 1;
+        if (code < 0x7F || !is_control(code)) // below are JSON's own line ends and blanks
+            continue;
+        if (fwrite(p + plain, 1, i - plain, stream) != i - plain ||
+            fprintf(stream, "\\u%04x", code) < 0)
+            return -1;
+        plain = i + n;
+    }
+    return fwrite(p + plain, 1, size - plain, stream) == size - plain ? 0 : -1;
+}
+
 void gb_text_buffer(char *buf, size_t size, const char *format, va_list args)
 {
     sink to = {.at = buf, .left = size - 1};

@@ -17,6 +17,9 @@ int gb_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int gb_text_args(FILE *out, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 // A text of several lines; its newlines stay.
 void gb_put_lines(FILE *out, const char *text);
+// A piece of JSON, as jansson hands it to a callback: with escapes of JSON for what terminals mind
+// and JSON does not. 0, or -1 where it could not be written.
+int gb_put_json(const char *json, size_t size, void *stream);
 
 // To a buffer: cut, and ended with a 0, where it is too long. Allocates nothing.
 void gb_text_buffer(char *buf, size_t size, const char *format, va_list args)

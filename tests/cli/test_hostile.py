@@ -52,6 +52,11 @@ def test_names_do_not_reach_the_terminal():
                  ["run", model, "-o", out, "--input", array]):
         text = harmless(raw_run(*args)[0])
         assert SHOWN in text, (args[0], text)
+        if args[0] in ("info", "classify", "attack"): # JSON has escapes of its own
+            report = subprocess.run([GIBBON, *map(str, args), "--json"], check=True, timeout=120,
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+            assert EVIL in json.dumps(json.loads(harmless(report)), ensure_ascii=False).replace(
+                "\\u001b", "\033").replace("\\n", "\n"), report
     assert "ümläut" in raw_run("classify", model, picture, *UNIT, "--top", 4)[0].decode()
     # Files keep their names.
     assert (out / f"p{EVIL}_adversarial.png").exists(), os.listdir(out)

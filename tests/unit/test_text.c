@@ -130,6 +130,23 @@ static void test_log_and_lines(void **state)
     assert_string_equal(printed, "one\\x1b\n\ntwo\\x0d\nthree");
 }
 
+static void test_json(void **state)
+{
+    (void)state;
+    static const char json[] = "{\n \"a\x7f\": \"\xc2\x9b\xe2\x80\xae ü日\\u001b\"\n}";
+    free(printed);
+    size_t size;
+    FILE *out = open_memstream(&printed, &size);
+    assert_non_null(out);
+    assert_int_equal(gb_put_json(json, sizeof json - 1, out), 0);
+    fclose(out);
+    assert_string_equal(printed, "{\n \"a\\u007f\": \"\\u009b\\u202e ü日\\u001b\"\n}");
+    out = fopen("/dev/full", "w");
+    setvbuf(out, NULL, _IONBF, 0);
+    assert_int_equal(gb_put_json(json, sizeof json - 1, out), -1);
+    fclose(out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_widths_count_what_is_shown),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_log_and_lines),
+        cmocka_unit_test(test_json),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(printed);
