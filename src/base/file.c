@@ -26,15 +26,21 @@ static const char *kind_of(mode_t mode)
                                                                                : "device";
 }
 
+static int fail_kind(const char *path, mode_t mode)
+{
+    return gb_fail(GB_ERR_IO, "%s: not a regular file but a %s", path, kind_of(mode));
+}
+
 // --- reading ---
 
-// O_NONBLOCK: opening a pipe must not wait for a writer.
+// O_NONBLOCK: opening a pipe must not wait for a writer. Sockets and absent devices give ENXIO.
 static int open_any(int *fd, struct stat *st, const char *path, int flags)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     if (*fd >= 0 && fstat(*fd, st) == 0)
         return 0;
-    int err = fail_errno(path);
+    int err = errno == ENXIO && stat(path, st) == 0 ? fail_kind(path, st->st_mode)
+                                                    : fail_errno(path);
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
@@ -48,7 +54,7 @@ static int open_regular(int *fd, struct stat *st, const char *path, int flags)
         return err;
     close(*fd);
     *fd = -1;
-    return gb_fail(GB_ERR_IO, "%s: not a regular file but a %s", path, kind_of(st->st_mode));
+    return fail_kind(path, st->st_mode);
 }
 
 int gb_file_open(int *fd, uint64_t *size, const char *path, int flags)
@@ -175,7 +181,7 @@ int gb_file_read_input(void **data, size_t *size, const char *argument)
     else if (S_ISFIFO(st.st_mode))
         err = read_pipe(data, size, fd, path);
     else
-        err = gb_fail(GB_ERR_IO, "%s: not a regular file but a %s", path, kind_of(st.st_mode));
+        err = fail_kind(path, st.st_mode);
     close(fd);
     return err;
 }

@@ -80,7 +80,7 @@ static void test_what_is_no_file(void **state)
         refuse(all[i], "/dev/zero", "/dev/zero: not a regular file but a device");
         refuse(all[i], "/dev/null", "not a regular file but a device");
         refuse(all[i], in_folder(""), "not a regular file but a folder");
-        refuse(all[i], in_folder("socket"), "socket: ");
+        refuse(all[i], in_folder("socket"), "socket: not a regular file but a socket");
         refuse(all[i], in_folder("absent"), "absent: No such file or directory");
     }
     refuse(gb_file_read, in_folder("fifo"), "fifo: not a regular file but a pipe");
