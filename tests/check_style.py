@@ -1,9 +1,19 @@
 #!/usr/bin/env python3
 """Checks that .clang-format and .editorconfig say the same and that the sources obey what they
-both say. Usage: check_style.py SOURCE_ROOT"""
+both say, and that what is printed for people goes through base/text. Usage: check_style.py
+SOURCE_ROOT"""
 import configparser
 import pathlib
+import re
 import sys
+
+
+def raw_strings(text):
+    """The lines where printf prints a %s, which can hold names out of files: gb_say and gb_text
+    escape it."""
+    for match in re.finditer(r"(?<!\w)v?f?printf\(((?:[^;\"]|\"(?:[^\"\\\\]|\\\\.)*\")*);", text):
+        if re.search(r"%[-+ #0]*[*\d]*(\.[*\d]+)?s", match.group(1)):
+            yield text.count("\n", 0, match.start()) + 1
 
 
 def main():
@@ -32,6 +42,9 @@ def main():
                 problems.append(f"{name}:{number}: {len(line)} columns")
             if "\t" in line or "\r" in line or line != line.rstrip():
                 problems.append(f"{name}:{number}: a tab, a carriage return or a trailing blank")
+        if name.parts[0] == "tools" or path.name.endswith("_text.c"):
+            problems += [f"{name}:{number}: printf with %s; use gb_say or gb_text of base/text.h"
+                         for number in raw_strings(data.decode())]
     for problem in problems:
         print(problem)
     print(f"{len(files)} files, {len(problems)} problems")

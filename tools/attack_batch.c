@@ -21,6 +21,7 @@ int attack_prepare(attack_task *t)
     t->image = gb_arena_array(&t->arena, t->batch, sizeof *t->image);
     t->done = gb_arena_array(&t->arena, t->p.list.count, sizeof *t->done);
     t->report.image = t->done;
+    t->report.failures = &t->cli->failures;
     return t->clean && t->attacked && t->logits && t->goal && t->leave && t->name && t->result &&
                    t->image && t->done
                ? 0
@@ -87,10 +88,13 @@ static int find_label(attack_task *t, gb_report_image *image, const gb_item *ite
     return err;
 }
 
+// One of many alike is counted only.
 static void fail_image(attack_task *t, gb_report_image *image)
 {
-    cli_error(t->cli);
-    image->error = gb_arena_strdup(&t->arena, gb_last_error());
+    if (cli_error(t->cli, image->input))
+        image->error = gb_arena_strdup(&t->arena, gb_last_error());
+    else
+        t->report.unlisted++;
 }
 
 // Reads pictures [first, first + count) into the first rows; *rows of them can be attacked.

@@ -1,6 +1,7 @@
 // Times the layers of a session and tells how near they come to the device's ceilings.
 #include "bench_layers.h"
 
+#include "base/text.h"
 #include "report/report.h"
 
 #include <stdlib.h>
@@ -145,22 +146,22 @@ static void print_name(const char *name)
 {
     size_t length = strlen(name);
     if (length > NAME_WIDTH)
-        printf("..%s", name + length - (NAME_WIDTH - 2));
+        gb_say("..%s", name + length - (NAME_WIDTH - 2));
     else
-        printf("%-*s", NAME_WIDTH, name);
+        gb_say("%-*s", NAME_WIDTH, name);
 }
 
 static void print_row(const bench_layer *l, const char *direction, const char *how,
                       const gb_peak *peak, double whole)
 {
     print_name(l->name);
-    printf(" %-4s %-*.*s %9.3f %5.1f", direction, HOW_WIDTH, HOW_WIDTH, how,
+    gb_say(" %-4s %-*.*s %9.3f %5.1f", direction, HOW_WIDTH, HOW_WIDTH, how,
            1e3 * l->seconds, whole > 0 ? 100 * l->seconds / whole : 0);
     if (l->flops > 0 && l->seconds > 0)
         printf(" %8.1f", 1e-9 * l->flops / l->seconds);
     else
-        printf(" %8s", "");
-    printf(" %7.1f %4.0f %s\n", l->seconds > 0 ? 1e-9 * l->bytes / l->seconds : 0,
+        gb_say(" %8s", "");
+    gb_say(" %7.1f %4.0f %s\n", l->seconds > 0 ? 1e-9 * l->bytes / l->seconds : 0,
            100 * roofline_share(l, peak), memory_bound(l, peak) ? "m" : "c");
 }
 
@@ -168,7 +169,7 @@ void bench_layers_print(const bench_layers *layers, const gb_peak *peak)
 {
     static const char *const name[] = {"forward", "to data", "all"};
     const total all = add_up(layers, peak, -1);
-    printf("\n%-*s %-4s %-*s %9s %5s %8s %7s %6s\n", NAME_WIDTH, "layer", "", HOW_WIDTH,
+    gb_say("\n%-*s %-4s %-*s %9s %5s %8s %7s %6s\n", NAME_WIDTH, "layer", "", HOW_WIDTH,
            "algorithm", "ms", "%", "GFLOP/s", "GB/s", "roof %");
     for (size_t i = 0; i < layers->count; i++) {
         const bench_layer *l = &layers->layer[i];

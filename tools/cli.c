@@ -49,7 +49,7 @@ static void write_log(void *user, gb_log_level level, const char *line)
     static const char *const mark[] = {"error: ", "warning: ", "", ""};
     (void)user;
     clear_progress();
-    fprintf(stderr, "gibbon: %s%s\n", mark[level], line);
+    gb_text(stderr, "gibbon: %s%s\n", mark[level], line);
 }
 
 void cli_note(const cli *c, const char *format, ...)
@@ -59,7 +59,7 @@ void cli_note(const cli *c, const char *format, ...)
         return;
     clear_progress();
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    gb_text_args(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
 }
@@ -73,7 +73,7 @@ void cli_progress(const cli *c, const char *format, ...)
     if (!*format)
         return;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    gb_text_args(stderr, format, args);
     va_end(args);
     progress_shown = true;
 }
@@ -83,7 +83,7 @@ int cli_usage(const cli *c, const char *format, ...)
     char line[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    gb_text_buffer(line, sizeof line, format, args);
     va_end(args);
     return gb_fail(GB_ERR_ARG, "%s (usage: gibbon %s %s)", line, c->command->name,
                    c->command->synopsis);
@@ -99,9 +99,12 @@ void cli_join(cli *c)
 
 static void print_help(const cli_command *command, const option_group *group, size_t n_group)
 {
-    printf("usage: gibbon %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
-    if (command->details)
-        printf("\n%s\n", command->details);
+    gb_say("usage: gibbon %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
+    if (command->details) {
+        putchar('\n');
+        gb_put_lines(stdout, command->details);
+        putchar('\n');
+    }
     options_help(stdout, group, n_group);
 }
 
@@ -129,16 +132,19 @@ bool cli_begin(cli *c, const cli_command *command, const option_group *group, si
 void cli_finish(cli *c)
 {
     rehearsal_finish(&c->rehearsal);
+    gb_failures_finish(&c->failures);
     option_texts_finish(&c->words);
     if (c->ranks.size)
         gb_ranks_finish();
 }
 
-void cli_error(cli *c)
+bool cli_error(cli *c, const char *name)
 {
+    if (!gb_failures_add(&c->failures, name, gb_last_error()))
+        return false;
     clear_progress();
-    fprintf(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
-    c->failed = true;
+    gb_text(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
+    return true;
 }
 
 double cli_seconds(void)
@@ -150,6 +156,7 @@ double cli_seconds(void)
 
 int cli_end(const cli *c, int err)
 {
+    char name[64];
     if (c->rehearsal.here) // it did not come to a session; the first process says why
         _exit(EXIT_FAILED);
     clear_progress();
@@ -157,10 +164,12 @@ int cli_end(const cli *c, int err)
         if (err >= 0)
             err = gb_fail(GB_ERR_IO, "standard output: %s", strerror(errno));
     }
+    snprintf(name, sizeof name, "gibbon %s", c->command->name);
+    gb_failures_text(stderr, &c->failures, name);
     if (err >= 0)
-        return c->failed ? EXIT_FAILED : EXIT_DONE;
+        return c->failures.count ? EXIT_FAILED : EXIT_DONE;
     if (!c->ranks.rank)
-        fprintf(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
+        gb_text(stderr, "gibbon %s: %s\n", c->command->name, gb_last_error());
     switch (err) {
     case GB_ERR_ARG:
     case GB_ERR_AMBIGUOUS:
@@ -226,7 +235,7 @@ int cli_open_device(gb_device **out, const cli *c)
     const gb_device_info *info = &list[take_turns(list, count, chosen, c)];
     if (c->ranks.size > 1)
         fprintf(stderr, "rank %d of %d, ", c->ranks.rank, c->ranks.size);
-    fprintf(stderr, "device: %d:%d %s (%s, %s, %d compute units)\n", info->platform, info->device,
+    gb_text(stderr, "device: %d:%d %s (%s, %s, %d compute units)\n", info->platform, info->device,
             info->name, info->platform_name, type[info->type], info->compute_units);
     snprintf(spec, sizeof spec, "%d:%d", info->platform, info->device);
     GB_TRY(gb_device_open(out, spec, &c->log));
@@ -243,7 +252,8 @@ int cli_print_json(json_t *json)
 {
     if (!json)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the JSON report");
-    int failed = json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    int failed = json_dump_callback(json, gb_put_json, stdout,
+                                    JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(json);
     if (!failed)
         failed = fputc('\n', stdout) == EOF || fflush(stdout) == EOF;

@@ -3,10 +3,12 @@
 #define TOOLS_CLI_H
 
 #include "base/ranks.h"
+#include "base/text.h"
 #include "device/device.h"
 #include "engine/scores.h"
 #include "options.h"
 #include "rehearsal.h"
+#include "report/failures.h"
 
 #include <jansson.h>
 
@@ -35,7 +37,7 @@ typedef struct cli {
     uint64_t seed;
     bool json, quiet, verbose, allow_nonfinite;
     option_texts words; // arguments that are no options
-    bool failed;        // a part failed and was said; the rest went on
+    gb_failures failures; // parts that failed and were said; the rest went on
     gb_log log;
     gb_ranks ranks;     // after cli_join; else zeroed
     int joined;         // what came of that
@@ -113,8 +115,9 @@ int cli_usage(const cli *c, const char *format, ...) __attribute__((format(print
 // everything, and returns the exit code.
 int cli_end(const cli *c, int err);
 
-// Says the recorded error and goes on: one picture of many failed. The exit code will tell.
-void cli_error(cli *c);
+// Says the recorded error and goes on: `name`, one picture of many, failed. The exit code will
+// tell. False: there were such errors before, and cli_end will say how many more.
+bool cli_error(cli *c, const char *name);
 
 // A note on standard error, unless --quiet.
 void cli_note(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));

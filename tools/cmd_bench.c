@@ -202,12 +202,12 @@ static int print_json(const task *t)
 
 static void print_text(const task *t)
 {
-    printf("%s, batch %lld, median of %lld rounds\n\n", t->v.cli.words.text[0], (long long)t->batch,
+    gb_say("%s, batch %lld, median of %lld rounds\n\n", t->v.cli.words.text[0], (long long)t->batch,
            (long long)t->v.rounds);
-    printf("%-10s %12s %12s %12s\n", "", "ms", "images/s", "GFLOP/s");
+    gb_say("%-10s %12s %12s %12s\n", "", "ms", "images/s", "GFLOP/s");
     for (size_t i = 0; i < t->n_figure; i++) {
         const figure *f = &t->figure[i];
-        printf("%-10s %12.2f %12.1f %12.1f\n", f->name, f->ms, 1e3 * (double)t->batch / f->ms,
+        gb_say("%-10s %12.2f %12.1f %12.1f\n", f->name, f->ms, 1e3 * (double)t->batch / f->ms,
                1e-6 * f->flops / f->ms);
     }
     printf("\npeak device memory %.1f MiB, compiling and setting up %.2f s\n",

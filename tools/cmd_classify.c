@@ -52,7 +52,7 @@ static void tell(task *t, const gb_item *item, float *scores)
     gb_item_text(name, sizeof name, item);
     json_t *top = json_array();
     if (!t->v.cli.json)
-        printf("%s\n", name);
+        gb_say("%s\n", name);
     for (int64_t k = 0; k < t->v.top && (size_t)k < t->classes; k++) {
         int best = gb_argmax(scores, t->classes);
         const gb_class *known = gb_labels_at(&t->p.labels, best);
@@ -62,7 +62,7 @@ static void tell(task *t, const gb_item *item, float *scores)
                                                  known ? json_string(label) : json_null(),
                                                  "probability", (double)t->shares[best]));
         else
-            printf("  %6.2f %%  %4d  %s\n", 100 * (double)t->shares[best], best,
+            gb_say("  %6.2f %%  %4d  %s\n", 100 * (double)t->shares[best], best,
                    known ? label : "");
         scores[best] = -INFINITY;
     }
@@ -76,11 +76,12 @@ static void tell(task *t, const gb_item *item, float *scores)
 
 static int classify(task *t, size_t first, size_t count)
 {
+    char name[4200];
     size_t rows = 0;
     int err = 0;
     for (size_t i = first; i < first + count; i++) {
         if (pictures_read(&t->p, i, t->images + rows * t->p.pixels) < 0)
-            cli_error(&t->v.cli);
+            cli_error(&t->v.cli, gb_item_text(name, sizeof name, &t->p.list.item[i]));
         else
             t->row[rows++] = i;
     }
@@ -147,6 +148,8 @@ static int execute(task *t)
         GB_TRY(classify(t, i, left < t->batch ? left : t->batch));
     }
     if (c->json) {
+        if (c->failures.count)
+            json_object_set_new(t->report, "errors", gb_failures_json(&c->failures));
         int printed = cli_print_json(json_incref(t->report));
         err = err < 0 ? err : printed;
     }
@@ -180,6 +183,7 @@ const cli_command cmd_classify = {
     .synopsis = "MODEL [PICTURE...] [options]",
     .summary = "name what a model sees in pictures",
     .details = "A picture is a .jpg or .png file, a folder of them, or an .npy of [N,]C,H,W in\n"
-               "[0,1] at the model's size.",
+               "[0,1] at the model's size. A model or picture may be a pipe, or - for standard\n"
+               "input.",
     .run = run,
 };

@@ -23,18 +23,18 @@ static void print_text(const gb_device_info *list, size_t count, size_t any)
     static const char *const type[] = {"CPU", "GPU", "other"};
     for (size_t i = 0; i < count; i++) {
         const gb_device_info *d = &list[i];
-        printf("%s%d:%d  %s%s\n", i ? "\n" : "", d->platform, d->device, d->name,
+        gb_say("%s%d:%d  %s%s\n", i ? "\n" : "", d->platform, d->device, d->name,
                i == any ? "  [the default: --device any takes it]" : "");
-        printf("     platform       %s\n", d->platform_name);
-        printf("     vendor         %s\n", d->vendor);
-        printf("     type           %s%s\n", type[d->type],
+        gb_say("     platform       %s\n", d->platform_name);
+        gb_say("     vendor         %s\n", d->vendor);
+        gb_say("     type           %s%s\n", type[d->type],
                d->integrated && d->type == GB_DEVICE_GPU ? ", integrated" : "");
-        printf("     driver         %s\n", d->driver);
-        printf("     OpenCL C       %s\n", d->version);
+        gb_say("     driver         %s\n", d->driver);
+        gb_say("     OpenCL C       %s\n", d->version);
         printf("     compute units  %d at %d MHz\n", d->compute_units, d->clock_mhz);
         printf("     memory         %.1f GiB, at most %.1f GiB a piece\n",
                (double)d->memory / 0x1p30, (double)d->max_alloc / 0x1p30);
-        printf("     formats        fp32%s%s\n", d->fp16 ? ", fp16" : "", d->fp64 ? ", fp64" : "");
+        gb_say("     formats        fp32%s%s\n", d->fp16 ? ", fp16" : "", d->fp64 ? ", fp64" : "");
     }
 }
 

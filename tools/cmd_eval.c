@@ -168,10 +168,10 @@ static bool missed(const values *v, const gb_metrics *m, double accuracy, double
         return false;
     fprintf(stderr, "gibbon eval: ");
     if (low)
-        fprintf(stderr, "accuracy %.4f is below --min-accuracy %s", m->accuracy.value,
+        gb_text(stderr, "accuracy %.4f is below --min-accuracy %s", m->accuracy.value,
                 v->min_accuracy);
     if (weak)
-        fprintf(stderr, "%srobust accuracy %.4f is below --min-robust-accuracy %s",
+        gb_text(stderr, "%srobust accuracy %.4f is below --min-robust-accuracy %s",
                 low ? ", and " : "", m->robust.value, v->min_robust);
     fputc('\n', stderr);
     return true;

@@ -303,9 +303,9 @@ static void print_memory(const json_t *plans)
     json_object_foreach((json_t *)plans, name, plan)
     {
         if (json_object_get(plan, "error"))
-            printf("%-12s %s\n", name, text_of(plan, "error"));
+            gb_say("%-12s %s\n", name, text_of(plan, "error"));
         else
-            printf("%-12s %.1f MiB on the device: weights %.1f, values %.1f (%.1f without reuse), "
+            gb_say("%-12s %.1f MiB on the device: weights %.1f, values %.1f (%.1f without reuse), "
                    "inputs and outputs %.1f; %.0f launches\n",
                    name, number_of(plan, "allocated_bytes") / 0x1p20,
                    number_of(plan, "weight_bytes") / 0x1p20,
@@ -320,17 +320,17 @@ static void print_classifier(const json_t *k)
     static const char *const notes[] = {"input_note", "output_note", "scores_note"};
     char buf[256];
     if (json_object_get(k, "error")) {
-        printf("%-12s no: %s\n", "classifier", text_of(k, "error"));
+        gb_say("%-12s no: %s\n", "classifier", text_of(k, "error"));
         return;
     }
-    printf("%-12s of pictures N,C,H,W of %s, classes in '%s'", "classifier",
+    gb_say("%-12s of pictures N,C,H,W of %s, classes in '%s'", "classifier",
            shape_text(buf, sizeof buf, json_object_get(k, "pictures")), text_of(k, "output"));
     if (json_object_get(k, "count"))
-        printf(" (%.0f, %s)", number_of(k, "count"), text_of(k, "scores"));
+        gb_say(" (%.0f, %s)", number_of(k, "count"), text_of(k, "scores"));
     putchar('\n');
     for (size_t i = 0; i < GB_COUNT(notes); i++)
         if (*text_of(k, notes[i]))
-            printf("%-12s %s\n", "", text_of(k, notes[i]));
+            gb_say("%-12s %s\n", "", text_of(k, notes[i]));
 }
 
 static void print_text(const json_t *report)
@@ -340,45 +340,47 @@ static void print_text(const json_t *report)
     const char *name;
     json_t *item;
     size_t i;
-    printf("%-12s %s\n", "model", text_of(report, "model"));
-    printf("%-12s ONNX IR %.0f, opset %.0f%s%s\n", "format", number_of(report, "ir_version"),
+    gb_say("%-12s %s\n", "model", text_of(report, "model"));
+    gb_say("%-12s ONNX IR %.0f, opset %.0f%s%s\n", "format", number_of(report, "ir_version"),
            number_of(report, "opset"), *text_of(report, "producer") ? ", by " : "",
            text_of(report, "producer"));
     for (size_t end = 0; end < GB_COUNT(ends); end++) {
         json_array_foreach(json_object_get(report, ends[end]), i, item)
-            printf("%-12s %s  %s %s\n", i ? "" : ends[end], text_of(item, "name"),
+            gb_say("%-12s %s  %s %s\n", i ? "" : ends[end], text_of(item, "name"),
                    text_of(item, "type"),
                    shape_text(buf, sizeof buf, json_object_get(item, "shape")));
     }
     print_classifier(json_object_get(report, "classifier"));
-    printf("%-12s", "operators");
+    gb_say("%-12s", "operators");
     json_object_foreach(json_object_get(report, "operators"), name, item)
-        printf(" %s %lld", name, (long long)json_integer_value(item));
-    printf("\n%-12s %s\n", "parameters", scaled(buf, sizeof buf, number_of(report, "parameters")));
+        gb_say(" %s %lld", name, (long long)json_integer_value(item));
+    gb_say("\n%-12s %s\n", "parameters", scaled(buf, sizeof buf, number_of(report, "parameters")));
     if (json_object_get(report, "flops"))
-        printf("%-12s %s for a batch of %.0f (2 per multiply-add)\n", "FLOPs",
+        gb_say("%-12s %s for a batch of %.0f (2 per multiply-add)\n", "FLOPs",
                scaled(buf, sizeof buf, number_of(report, "flops")), number_of(report, "batch"));
     if (*text_of(report, "no_batches"))
-        printf("%-12s none: %s\n", "batches", text_of(report, "no_batches"));
-    printf("%-12s %s\n", "preprocess",
+        gb_say("%-12s none: %s\n", "batches", text_of(report, "no_batches"));
+    gb_say("%-12s %s\n", "preprocess",
            *text_of(report, "preprocess") ? text_of(report, "preprocess") : "not in the file");
-    printf("%-12s %s\n", "unsupported",
+    gb_say("%-12s %s\n", "unsupported",
            *text_of(report, "unsupported") ? text_of(report, "unsupported") : "nothing");
     if (*text_of(report, "nonfinite"))
-        printf("%-12s %s\n", "not finite", text_of(report, "nonfinite"));
+        gb_say("%-12s %s\n", "not finite", text_of(report, "nonfinite"));
     print_memory(json_object_get(report, "memory"));
     const json_t *layers = json_object_get(report, "layers");
     if (layers)
-        printf("\n%-20s %-20s %12s %12s  %s\n", "layer", "output", "parameters", "FLOPs", "name");
+        gb_say("\n%-20s %-20s %12s %12s  %s\n", "layer", "output", "parameters", "FLOPs", "name");
     json_array_foreach((json_t *)layers, i, item)
-        printf("%-20s %-20s %12s %12s  %s\n", text_of(item, "type"),
+        gb_say("%-20s %-20s %12s %12s  %s\n", text_of(item, "type"),
                shape_text(buf, sizeof buf, json_object_get(item, "output")),
                scaled(other, sizeof other, number_of(item, "parameters")),
                scaled((char[32]){0}, 32, number_of(item, "flops")), text_of(item, "name"));
     if (json_object_get(report, "memory_plan"))
         info_plan_print(json_object_get(report, "memory_plan"));
-    if (json_object_get(report, "plan"))
-        printf("\n%s", text_of(report, "plan"));
+    if (json_object_get(report, "plan")) {
+        putchar('\n');
+        gb_put_lines(stdout, text_of(report, "plan"));
+    }
 }
 
 static int list_operators(const cli *c)
@@ -390,7 +392,7 @@ static int list_operators(const cli *c)
         const char *how = !op[i]->forward ? "constants only" : op[i]->backward || op[i]->is_view
                               ? "forward and gradient" : "forward only";
         if (!c->json)
-            printf("%-24s opset %2d to %2d  %s\n", op[i]->name, op[i]->since,
+            gb_say("%-24s opset %2d to %2d  %s\n", op[i]->name, op[i]->since,
                    op[i]->until ? op[i]->until : NEWEST_OPSET, how);
         json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s}", "name", op[i]->name, "since",
                                               op[i]->since, "until",

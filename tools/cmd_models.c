@@ -104,7 +104,7 @@ fail:
 
 static void line(const char *name, const char *input, int64_t classes, const char *summary)
 {
-    printf("  %-20s %-8s %lld classes  %s\n", name, input, (long long)classes, summary);
+    gb_say("  %-20s %-8s %lld classes  %s\n", name, input, (long long)classes, summary);
 }
 
 static int list_text(void)
@@ -153,7 +153,7 @@ static int write_model(const values *v)
     if (c->json)
         err = cli_print_json(json_pack("{s:s, s:s}", "name", c->words.text[0], "file", c->output));
     else
-        printf("%s\n", c->output);
+        gb_say("%s\n", c->output);
 fail:
     gb_graph_free(model);
     return err;

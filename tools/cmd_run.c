@@ -232,7 +232,7 @@ static int write_slot(task *t, const slot *s, const char *kind)
         *p = *p == '/' || *p == ':' ? '_' : *p;
     GB_TRY(gb_npy_write(path, s->data, shape.rank, shape.dim));
     if (!t->v.cli.json) {
-        printf("%s  %s\n", path, gb_shape_text(text, sizeof text, &shape));
+        gb_say("%s  %s\n", path, gb_shape_text(text, sizeof text, &shape));
         return 0;
     }
     json_t *dims = json_array();

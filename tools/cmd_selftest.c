@@ -32,9 +32,9 @@ static bool on_case(void *user, const gb_case *tested, gb_case_form form, int st
                                                      gb_case_form_name[form], "reason",
                                                      gb_last_error()));
     else if (status < 0)
-        printf("FAILED  %s (%s): %s\n", text, gb_case_form_name[form], gb_last_error());
+        gb_say("FAILED  %s (%s): %s\n", text, gb_case_form_name[form], gb_last_error());
     else if (v->cli.verbose && !v->cli.json)
-        printf("ok      %s (%s)\n", text, gb_case_form_name[form]);
+        gb_say("ok      %s (%s)\n", text, gb_case_form_name[form]);
     return !cli_interrupted();
 }
 

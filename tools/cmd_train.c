@@ -228,7 +228,7 @@ fail:
 static void print_part(const char *what, double accuracy)
 {
     if (!isnan(accuracy))
-        printf(", %s %.2f %%", what, 100 * accuracy);
+        gb_say(", %s %.2f %%", what, 100 * accuracy);
 }
 
 static void on_epoch(void *user, const gb_epoch *history, size_t count)

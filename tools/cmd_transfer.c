@@ -173,19 +173,19 @@ static void print_text(const task *t)
     int width = (int)strlen("made against");
     for (size_t i = 0; i < t->n; i++)
         width = (int)strlen(t->name[i]) > width ? (int)strlen(t->name[i]) : width;
-    printf("data     %zu pictures of %s\n", r->images, t->v.data);
+    gb_say("data     %zu pictures of %s\n", r->images, t->v.data);
     gb_report_attack_text(stdout, &t->config);
-    printf("\nOf the pictures that both models get right, the share that the attack on one makes "
+    gb_say("\nOf the pictures that both models get right, the share that the attack on one makes "
            "the\nother get wrong, in per cent:\n\n      %-*s  correct  ", width, "made against");
     for (size_t k = 0; k < t->n; k++)
-        printf("  %s %2zu", "fools", k + 1);
+        gb_say("  %s %2zu", "fools", k + 1);
     putchar('\n');
     for (size_t s = 0; s < t->n; s++) {
-        printf("  %2zu  %-*s  %7.2f  ", s + 1, width, t->name[s],
+        gb_say("  %2zu  %-*s  %7.2f  ", s + 1, width, t->name[s],
                100.0 * (double)r->correct[s] / (double)r->images);
         for (size_t k = 0; k < t->n; k++) {
             if (isnan(t->percent[s * t->n + k]))
-                printf("  %8s", "-");
+                gb_say("  %8s", "-");
             else
                 printf("  %8.2f", t->percent[s * t->n + k]);
         }

@@ -75,27 +75,27 @@ static void print_text(const gb_tune_result *r, double seconds)
 {
     const total t = add_up(r);
     if (r->count)
-        printf("%-40s %5s %-12s %9s  %-12s %9s\n", "layer", "times", "heuristic", "ms", "fastest",
+        gb_say("%-40s %5s %-12s %9s  %-12s %9s\n", "layer", "times", "heuristic", "ms", "fastest",
                "ms");
     for (size_t i = 0; i < r->count; i++) {
         const gb_tuned *l = &r->layer[i].tuned;
         const bool changed = l->way && strcmp(l->way, l->usual) != 0;
-        printf("%-40s %5d ", l->key, r->layer[i].launches);
+        gb_say("%-40s %5d ", l->key, r->layer[i].launches);
         if (l->way)
-            printf("%-12s %9.3f  %-12s %9.3f\n", l->usual, l->usual_ms,
+            gb_say("%-12s %9.3f  %-12s %9.3f\n", l->usual, l->usual_ms,
                    changed ? l->way : "the same", l->ms);
         else
             printf("not tuned\n");
     }
     for (size_t i = 0; i < r->n_rejected; i++)
-        printf("%s by %s: %s\n", r->rejected[i].key, r->rejected[i].way, r->rejected[i].why);
-    printf("%s%zu of %zu layers tuned, %zu in this run of %.0f s; %zu are faster than by the "
+        gb_say("%s by %s: %s\n", r->rejected[i].key, r->rejected[i].way, r->rejected[i].why);
+    gb_say("%s%zu of %zu layers tuned, %zu in this run of %.0f s; %zu are faster than by the "
            "heuristics\n", r->count ? "\n" : "", t.tuned, r->count, t.fresh, seconds, t.faster);
     if (t.ms > 0)
         printf("these layers together: %.2f ms by the heuristics, %.2f ms tuned (%.1f %% less)\n",
                t.usual_ms, t.ms, 100 * (1 - t.ms / t.usual_ms));
     if (r->path)
-        printf("database: %s\n", r->path);
+        gb_say("database: %s\n", r->path);
 }
 
 static int print_json(const cli *c, const gb_tune_result *r, double seconds)

@@ -2,6 +2,7 @@
 #include "info_plan.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "report/report.h"
 
 #include <stdio.h>
@@ -103,12 +104,12 @@ static void print_chart(const json_t *levels, double peak, size_t forward)
         char line[COLUMNS + 1] = {0};
         for (size_t c = 0; c < columns; c++)
             line[c] = height[c] > peak * (row - 0.5) / ROWS ? '#' : ' ';
-        printf("%9.2f |%s\n", peak * row / ROWS / 0x1p20, line);
+        gb_say("%9.2f |%s\n", peak * row / ROWS / 0x1p20, line);
     }
-    printf("%9s +", "MiB");
+    gb_say("%9s +", "MiB");
     for (size_t c = 0; c < columns; c++)
         putchar(c * launches / columns < forward ? '-' : '=');
-    printf("\n%9s  launches 0 to %zu; - forward%s\n", "", launches - 1,
+    gb_say("\n%9s  launches 0 to %zu; - forward%s\n", "", launches - 1,
            forward < launches ? ", = backward" : "");
 }
 
@@ -122,7 +123,7 @@ static void print_store(const json_t *store, double launches)
     const int end = (int)(last * LIFE_WIDTH / launches);
     for (int i = (int)(first * LIFE_WIDTH / launches); i <= end; i++)
         life[i < LIFE_WIDTH ? i : LIFE_WIDTH - 1] = '#';
-    printf("%10.2f  %4.0f to %4.0f %s %s %-.*s\n", number(store, "bytes") / 0x1p20, first, last,
+    gb_say("%10.2f  %4.0f to %4.0f %s %s %-.*s\n", number(store, "bytes") / 0x1p20, first, last,
            life, json_is_true(json_object_get(store, "at_peak")) ? "*" : " ", WHAT_WIDTH,
            what ? what : "");
 }
@@ -140,7 +141,7 @@ void info_plan_print(const json_t *plan)
     if (peak > 0)
         print_chart(json_object_get(plan, "live_bytes"), peak,
                     (size_t)number(plan, "forward_launches"));
-    printf("\nthe largest values (* lives at the peak)\n%10s  %-12s %-*s\n", "MiB", "launches",
+    gb_say("\nthe largest values (* lives at the peak)\n%10s  %-12s %-*s\n", "MiB", "launches",
            LIFE_WIDTH, "life");
     json_array_foreach(json_object_get(plan, "stores"), i, item)
     {
@@ -149,8 +150,8 @@ void info_plan_print(const json_t *plan)
         print_store(item, launches);
     }
     if (shown > SHOWN)
-        printf("%10s  and %zu more (all with --json)\n", "", shown - SHOWN);
+        gb_say("%10s  and %zu more (all with --json)\n", "", shown - SHOWN);
     printf("\nconstants\n");
     json_object_foreach(json_object_get(plan, "constants"), group, item)
-        printf("%10.2f  %s\n", json_number_value(item) / 0x1p20, group);
+        gb_say("%10.2f  %s\n", json_number_value(item) / 0x1p20, group);
 }

@@ -19,7 +19,7 @@ static void print_help(FILE *to)
     fputs("usage: gibbon COMMAND [arguments]\n\n"
           "Finds adversarial examples for image classifiers (ONNX) on any OpenCL device.\n\n", to);
     for (size_t i = 0; i < GB_COUNT(commands); i++)
-        fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
+        gb_text(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
     fputs("\ngibbon COMMAND --help explains a command, gibbon --version tells the version.\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a threshold was not met,\n"
           "130 interrupted.\n", to);
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     }
     const char *word = argv[1];
     if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
-        printf("gibbon %s\n", GIBBON_VERSION);
+        gb_say("gibbon %s\n", GIBBON_VERSION);
         return end(word, EXIT_DONE);
     }
     bool help = !strcmp(word, "help");
@@ -58,12 +58,12 @@ int main(int argc, char **argv)
     }
     const char *near = option_nearest(word, name_at, NULL);
     if (near) {
-        fprintf(stderr, "gibbon: unknown command '%s'; did you mean '%s'?\n", word, near);
+        gb_text(stderr, "gibbon: unknown command '%s'; did you mean '%s'?\n", word, near);
         return EXIT_USAGE;
     }
-    fprintf(stderr, "gibbon: unknown command '%s'; the valid ones are", word);
+    gb_text(stderr, "gibbon: unknown command '%s'; the valid ones are", word);
     for (size_t i = 0; i < GB_COUNT(commands); i++)
-        fprintf(stderr, "%s %s", i ? "," : "", commands[i]->name);
+        gb_text(stderr, "%s %s", i ? "," : "", commands[i]->name);
     fputc('\n', stderr);
     return EXIT_USAGE;
 }

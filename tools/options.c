@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/status.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -235,10 +236,10 @@ static void wrapped(FILE *to, const char *text, size_t at)
     while (*text) {
         size_t n = strcspn(text, " ");
         if (column > at && column + n + 1 > 96) {
-            fprintf(to, "\n%*s", (int)at, "");
+            gb_text(to, "\n%*s", (int)at, "");
             column = at;
         }
-        column += (size_t)fprintf(to, "%s%.*s", column > at ? " " : "", (int)n, text);
+        column += (size_t)gb_text(to, "%s%.*s", column > at ? " " : "", (int)n, text);
         text += n;
         text += strspn(text, " ");
     }
@@ -251,7 +252,7 @@ void options_help(FILE *to, const option_group *group, size_t n_group)
     for (size_t g = 0; g < n_group; g++) {
         if (!group[g].count)
             continue;
-        fprintf(to, "\n%s:\n", group[g].title ? group[g].title : "options");
+        gb_text(to, "\n%s:\n", group[g].title ? group[g].title : "options");
         for (size_t i = 0; i < group[g].count; i++) {
             const option_entry *entry = &group[g].entry[i];
             char left[64], letter[8] = "";
@@ -261,8 +262,8 @@ void options_help(FILE *to, const option_group *group, size_t n_group)
                      entry->kind == OPTION_SWITCH ? "[no-]" : "", entry->name,
                      takes_value(entry->kind) ? " " : "",
                      takes_value(entry->kind) ? entry->arg : "");
-            if (fprintf(to, "%-*s", COLUMN, left) > COLUMN)
-                fprintf(to, "\n%*s", COLUMN, "");
+            if (gb_text(to, "%-*s", COLUMN, left) > COLUMN)
+                gb_text(to, "\n%*s", COLUMN, "");
             wrapped(to, entry->help, COLUMN);
         }
     }

@@ -124,6 +124,7 @@ int pictures_open(pictures *p, const cli *c, gb_graph *model)
         GB_TRY(gb_labels_read(&p->labels, c->labels));
     else if (stored)
         GB_TRY(gb_labels_decode(&p->labels, stored, strlen(stored), "the model's metadata"));
+    p->list.fit = &p->preproc;
     for (size_t i = 1; i < c->words.count; i++)
         GB_TRY(gb_list_add(&p->list, c->words.text[i]));
 fail:

@@ -1,8 +1,9 @@
 // Formats a log line and hands it to the caller's function.
 #include "base/log.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
-#include <stdio.h>
 
 void gb_log_line(const gb_log *log, gb_log_level level, const char *format, ...)
 {
@@ -11,7 +12,7 @@ void gb_log_line(const gb_log *log, gb_log_level level, const char *format, ...)
     if (!log || !log->write || level > log->level)
         return;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    gb_text_buffer(line, sizeof line, format, args);
     va_end(args);
     log->write(log->user, level, line);
 }

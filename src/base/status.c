@@ -1,8 +1,9 @@
 // The thread-local error message, the library's only mutable global.
 #include "base/status.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 static _Thread_local char message[1024];
@@ -17,12 +18,8 @@ int gb_fail(int status, const char *format, ...)
     char line[sizeof message]; // the arguments may point into the old message
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    gb_text_buffer(line, sizeof line, format, args);
     va_end(args);
-    // Names out of files must not send control codes to a terminal.
-    for (char *c = line; *c; c++)
-        if (((unsigned char)*c < 32 && *c != '\n') || *c == 127)
-            *c = '?';
     memcpy(message, line, sizeof message);
     return status;
 }
@@ -32,7 +29,7 @@ int gb_fail_in(int status, const char *format, ...)
     char context[sizeof message / 2];
     va_list args;
     va_start(args, format);
-    vsnprintf(context, sizeof context, format, args);
+    gb_text_buffer(context, sizeof context, format, args);
     va_end(args);
     return gb_fail(status, "%s: %.*s", context, (int)(sizeof message / 2), message);
 }

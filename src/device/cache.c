@@ -39,26 +39,33 @@ static char *cache_header(const char *key, const void *data, size_t size)
     return asprintf(&text, "%s\n%s\n%016" PRIx64 "\n", magic, key, hash) < 0 ? NULL : text;
 }
 
+const void *gb_cache_decode(size_t *size, const void *file, size_t total, const char *key)
+{
+    // The header has the same length whatever the hash in it.
+    const size_t length = sizeof magic + strlen(key) + 1 + 16 + 1;
+    *size = 0;
+    if (total <= length)
+        return NULL;
+    const char *data = (const char *)file + length;
+    char *header = cache_header(key, data, total - length);
+    const bool sound = header && !memcmp(file, header, length);
+    free(header);
+    *size = sound ? total - length : 0;
+    return sound ? data : NULL;
+}
+
 void gb_cache_load(void **data, size_t *size, const char *key)
 {
-    char path[4096], *header = NULL;
+    char path[4096];
     void *file = NULL;
     size_t total = 0;
     *data = NULL;
     *size = 0;
-    if (!cache_path(path, sizeof path, key) || gb_file_read(&file, &total, path) < 0)
+    if (!cache_path(path, sizeof path, key) || gb_file_read_private(&file, &total, path) < 0)
         return;
-    // The header has the same length whatever the hash in it.
-    size_t length = sizeof magic + strlen(key) + 1 + 16 + 1;
-    if (total > length)
-        header = cache_header(key, (char *)file + length, total - length);
-    if (header && !memcmp(file, header, length)) {
-        *size = total - length;
-        *data = malloc(*size);
-        if (*data)
-            memcpy(*data, (char *)file + length, *size);
-    }
-    free(header);
+    const void *sound = gb_cache_decode(size, file, total, key);
+    if (sound && (*data = malloc(*size)))
+        memcpy(*data, sound, *size);
     free(file);
 }
 
@@ -66,7 +73,7 @@ void gb_cache_store(const char *key, const void *data, size_t size)
 {
     char path[4096], folder[3072];
     if (!gb_cache_folder(folder, sizeof folder) || !cache_path(path, sizeof path, key) ||
-        gb_make_dirs(folder) < 0)
+        gb_make_private_dirs(folder) < 0)
         return;
     char *header = cache_header(key, data, size);
     size_t length = header ? strlen(header) : 0;
@@ -74,7 +81,7 @@ void gb_cache_store(const char *key, const void *data, size_t size)
     if (file) {
         memcpy(file, header, length);
         memcpy(file + length, data, size);
-        gb_file_write(path, file, length + size);
+        gb_file_write_private(path, file, length + size);
     }
     free(file);
     free(header);

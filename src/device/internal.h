@@ -107,6 +107,8 @@ extern const gb_embedded gb_embedded_kernels[];
 // gives *data = NULL. Storing is best effort.
 void gb_cache_load(void **data, size_t *size, const char *key);
 void gb_cache_store(const char *key, const void *data, size_t size);
+// The data in such a file's contents, *size bytes; NULL: it is damaged, or under another key.
+const void *gb_cache_decode(size_t *size, const void *file, size_t total, const char *key);
 
 // kernel.c: reads the times of finished launches into their kernels.
 int gb_timing_collect(gb_device *dev);

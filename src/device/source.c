@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // The text of NAME.cl; *owned is what to free.
 static int find_text(const char **text, char **owned, const char *name)
@@ -17,9 +18,7 @@ static int find_text(const char **text, char **owned, const char *name)
         size_t size;
         void *data;
         snprintf(path, sizeof path, "%s/%s.cl", folder, name);
-        FILE *there = fopen(path, "rb");
-        if (there) {
-            fclose(there);
+        if (access(path, F_OK) == 0) {
             int err = gb_file_read(&data, &size, path);
             if (err < 0)
                 return err;

@@ -27,6 +27,8 @@ typedef struct gb_tuned_list {
 int gb_tuned_identity(char **out, const gb_device *dev);
 // $XDG_CACHE_HOME/gibbon/tuned-HASH.json. GB_ERR_IO where no such folder can be named.
 int gb_tuned_path(char **out, const char *identity);
+// The file's contents; false, and an empty list: it is damaged, or another device's.
+bool gb_tuned_decode(gb_tuned_list *out, const void *text, size_t size, const char *identity);
 // An absent file is an empty list; so is a damaged or foreign one, with a warning.
 int gb_tuned_load(gb_tuned_list *out, const char *identity, const gb_log *log);
 // Replaces or adds an entry (copied).

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int gb_tuned_identity(char **out, const gb_device *dev)
 {
@@ -81,32 +82,40 @@ static bool read_entry(gb_tuned_list *list, const json_t *json)
            gb_tuned_put(list, &t) == 0;
 }
 
+bool gb_tuned_decode(gb_tuned_list *out, const void *text, size_t size, const char *identity)
+{
+    size_t i;
+    json_t *item, *json = json_loadb(text, size, 0, NULL);
+    const char *whose = json_string_value(json_object_get(json, "device"));
+    const json_t *layers = json_object_get(json, "layers");
+    bool sound = whose && !strcmp(whose, identity) && json_is_array(layers);
+    *out = (gb_tuned_list){0};
+    json_array_foreach((json_t *)layers, i, item)
+        sound = sound && read_entry(out, item);
+    json_decref(json);
+    if (!sound)
+        gb_tuned_free(out);
+    return sound;
+}
+
 int gb_tuned_load(gb_tuned_list *out, const char *identity, const gb_log *log)
 {
     char *path = NULL;
     void *text = NULL;
-    size_t size = 0, i;
-    json_t *json = NULL, *item;
+    size_t size = 0;
     *out = (gb_tuned_list){0};
     int err = gb_tuned_path(&path, identity);
     if (err < 0)
         return err == GB_ERR_IO ? 0 : err;
-    if (gb_file_read(&text, &size, path) < 0) {
+    if (gb_file_read_private(&text, &size, path) < 0) {
+        if (access(path, F_OK) == 0)
+            gb_log_line(log, GB_LOG_WARN, "%s", gb_last_error());
         free(path);
         return 0;
     }
-    json = json_loadb(text, size, 0, NULL);
-    const char *whose = json_string_value(json_object_get(json, "device"));
-    const json_t *layers = json_object_get(json, "layers");
-    bool sound = whose && !strcmp(whose, identity) && json_is_array(layers);
-    json_array_foreach((json_t *)layers, i, item)
-        sound = sound && read_entry(out, item);
-    if (!sound) {
+    if (!gb_tuned_decode(out, text, size, identity))
         gb_log_line(log, GB_LOG_WARN, "%s is no database of this device and is not used; gibbon "
                     "tune writes it anew", path);
-        gb_tuned_free(out);
-    }
-    json_decref(json);
     free(text);
     free(path);
     return 0;
@@ -132,9 +141,9 @@ int gb_tuned_save(const gb_tuned_list *list, const char *identity)
     GB_TRY(gb_tuned_path(&path, identity));
     char *slash = strrchr(path, '/');
     *slash = 0;
-    GB_TRY(gb_make_dirs(path));
+    GB_TRY(gb_make_private_dirs(path));
     *slash = '/';
-    GB_TRY(gb_file_write(path, text, strlen(text)));
+    GB_TRY(gb_file_write_private(path, text, strlen(text)));
 fail:
     json_decref(json);
     free(text);

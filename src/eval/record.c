@@ -135,10 +135,10 @@ int gb_part_open(gb_part *out, const char *folder, int rank)
     int length = snprintf(out->path, sizeof out->path, "%s/part-%d.csv", folder, rank);
     if (length < 0 || (size_t)length >= sizeof out->path)
         return gb_fail(GB_ERR_IO, "%s: path too long", folder);
-    out->file = fopen(out->path, "we");
-    if (!out->file || fputs(header, out->file) < 0)
-        return fail_file(out->path);
-    return gb_part_flush(out);
+    int err = gb_file_create(&out->file, out->path);
+    if (err < 0)
+        return err;
+    return fputs(header, out->file) < 0 ? fail_file(out->path) : gb_part_flush(out);
 }
 
 int gb_part_add(gb_part *part, const gb_eval_row *row)

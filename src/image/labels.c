@@ -235,7 +235,7 @@ int gb_labels_read(gb_labels *out, const char *path)
     void *bytes;
     size_t size;
     *out = (gb_labels){0};
-    int err = gb_file_read(&bytes, &size, path);
+    int err = gb_file_read_input(&bytes, &size, path);
     if (err < 0)
         return err;
     err = gb_labels_decode(out, bytes, size, path);

@@ -1,6 +1,8 @@
 // From arguments to pictures, and from names to labels.
 #include "image/list.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -70,20 +72,41 @@ static int add_folder(gb_list *list, const char *path, int depth)
     return err;
 }
 
+// Says so where pictures of C,H,W numbers are not what the model takes.
+static int check_size(const int64_t dim[3], const gb_preproc *p, const char *path)
+{
+    const int64_t want[3] = {p->channels, p->crop_h, p->crop_w};
+    if (!memcmp(dim, want, sizeof want))
+        return 0;
+    return gb_fail(GB_ERR_FORMAT, "%s: pictures of %lldx%lldx%lld, but the model takes %dx%dx%d "
+                                  "(channels, height, width)", path, (long long)dim[0],
+                   (long long)dim[1], (long long)dim[2], p->channels, p->crop_h, p->crop_w);
+}
+
+// The rows of an array are alike, so what is wrong with their shape is found once, before they are
+// listed. An array of at least one byte a row cannot have more rows than its file has bytes.
 static int add_npy(gb_list *list, const char *path)
 {
     gb_npy npy;
     int err = gb_npy_shape(&npy, path);
     if (err < 0)
         return err;
+    if (npy.rank != 3 && npy.rank != 4)
+        return gb_fail(GB_ERR_FORMAT, "%s: pictures in an .npy are [N,]C,H,W; this has %d "
+                                      "dimension%s", path, npy.rank, npy.rank == 1 ? "" : "s");
+    for (int i = 0; i < npy.rank; i++)
+        if (npy.dim[i] < 1)
+            return gb_fail(GB_ERR_FORMAT, "%s: holds no pixel: dimension %d of its %d is 0", path,
+                           i + 1, npy.rank);
+    if (list->fit)
+        GB_TRY(check_size(npy.dim + npy.rank - 3, list->fit, path));
     if (npy.rank == 3)
         return add(list, path, true, -1);
-    if (npy.rank != 4 || npy.dim[0] < 1)
-        return gb_fail(GB_ERR_FORMAT, "%s: pictures in an .npy are [N,]C,H,W; this has %d "
-                                      "dimension%s%s", path, npy.rank, npy.rank == 1 ? "" : "s",
-                       npy.rank == 4 ? " and no picture" : "");
+    GB_TRY(gb_grow(&list->item, &list->capacity, list->count + (size_t)npy.dim[0],
+                   sizeof *list->item));
     for (int64_t row = 0; row < npy.dim[0] && err == 0; row++)
         err = add(list, path, true, row);
+fail:
     return err;
 }
 
@@ -91,7 +114,7 @@ int gb_list_add(gb_list *list, const char *argument)
 {
     struct stat st;
     const size_t before = list->count;
-    const char *path = gb_arena_strdup(&list->arena, argument);
+    const char *path = gb_arena_strdup(&list->arena, gb_file_input_path(argument));
     if (!path)
         return GB_ERR_NOMEM;
     if (stat(path, &st) < 0)
@@ -142,23 +165,22 @@ char *gb_item_stem(char *buf, size_t size, const gb_item *item)
 
 static int load_npy(float *chw, const gb_item *item, const gb_preproc *p)
 {
-    const int64_t want[3] = {p->channels, p->crop_h, p->crop_w};
-    const size_t count = (size_t)(want[0] * want[1] * want[2]);
+    const size_t count = (size_t)p->channels * (size_t)p->crop_h * (size_t)p->crop_w;
+    char name[4200];
     gb_npy npy;
     int err = item->row < 0 ? gb_npy_read(&npy, item->path)
                             : gb_npy_read_rows(&npy, item->path, item->row, 1);
     if (err < 0)
         return err;
-    const int64_t *dim = npy.dim + (item->row >= 0);
-    if (npy.rank != 3 + (item->row >= 0) || memcmp(dim, want, sizeof want) != 0) {
-        err = gb_fail(GB_ERR_ARG, "%s: pictures of %lldx%lldx%lld, but the model takes %dx%dx%d "
-                                  "(channels, height, width)", item->path, (long long)dim[0],
-                      (long long)dim[1], (long long)dim[2], p->channels, p->crop_h, p->crop_w);
+    gb_item_text(name, sizeof name, item);
+    if (npy.rank != 3 + (item->row >= 0)) { // the file has changed
+        err = gb_fail(GB_ERR_FORMAT, "%s: has %d dimensions now", name, npy.rank);
         goto fail;
     }
+    GB_TRY(check_size(npy.dim + npy.rank - 3, p, name));
     for (size_t i = 0; i < count; i++) {
         if (!(npy.data[i] >= 0.0f && npy.data[i] <= 1.0f)) { // false for NaN
-            err = gb_fail(GB_ERR_ARG, "%s: holds %g; pixels are from 0 to 1", item->path,
+            err = gb_fail(GB_ERR_ARG, "%s: holds %g; pixels are from 0 to 1", name,
                           (double)npy.data[i]);
             goto fail;
         }

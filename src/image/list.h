@@ -15,6 +15,7 @@ typedef struct gb_item {
 typedef struct gb_list {
     size_t count, capacity;
     gb_item *item;
+    const gb_preproc *fit; // NULL, or settled for a model: an .npy must have its pictures' size
     gb_arena arena;
 } gb_list;
 

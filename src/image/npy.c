@@ -7,11 +7,11 @@
 
 #include "base/file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char magic[6] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y'};
 enum { MAX_RANK = GB_COUNT(((gb_npy *)0)->dim), MAX_HEADER = 1 << 16 };
@@ -204,12 +204,15 @@ static int parse_header(header *h, const uint8_t *bytes, size_t size, size_t fil
     h->start = at + length;
     h->rows = h->rank ? (size_t)h->dim[0] : 1;
     h->row_elements = 1;
-    size_t want = h->rows;
+    // The dimensions but those of 0, which would hide how many rows the others claim.
+    size_t whole = elements[h->type].size;
     bool fits = true;
-    for (int i = 1; i < h->rank; i++)
-        fits = fits && gb_mul_size(&h->row_elements, h->row_elements, (size_t)h->dim[i]);
-    fits = fits && gb_mul_size(&want, h->rows, h->row_elements) &&
-           gb_mul_size(&want, want, elements[h->type].size);
+    for (int i = 0; i < h->rank; i++) {
+        const size_t dim = (size_t)h->dim[i];
+        fits = fits && (dim == 0 || gb_mul_size(&whole, whole, dim));
+        h->row_elements *= fits && i > 0 ? dim : 1;
+    }
+    size_t want = h->rows && h->row_elements ? whole : 0;
     if (!fits)
         return gb_fail(GB_ERR_FORMAT, "%s: its shape overflows", name);
     if (want != file_size - h->start)
@@ -291,21 +294,27 @@ int gb_npy_read(gb_npy *out, const char *path)
 // Opens a file and reads its header alone, for files too large to be held whole.
 static int open_file(FILE **out, header *h, const char *path)
 {
-    long long size;
-    uint8_t *bytes = malloc(12 + MAX_HEADER);
-    FILE *file = fopen(path, "rb");
-    int err = 0;
-    if (!bytes)
+    uint64_t size;
+    uint8_t *bytes = NULL;
+    FILE *file = NULL;
+    int fd, err = 0;
+    GB_TRY(gb_file_open(&fd, &size, path, 0));
+    bytes = malloc(12 + MAX_HEADER);
+    file = fdopen(fd, "rb");
+    if (!bytes || !file) {
         err = gb_fail(GB_ERR_NOMEM, "%s: out of memory", path);
-    else if (!file || fseeko(file, 0, SEEK_END) < 0 || (size = ftello(file)) < 0 ||
-             fseeko(file, 0, SEEK_SET) < 0)
-        err = gb_fail(GB_ERR_IO, "%s: %s", path, strerror(errno));
-    else
-        err = parse_header(h, bytes, fread(bytes, 1, 12 + MAX_HEADER, file), (size_t)size, path);
+        goto fail;
+    }
+    GB_TRY(parse_header(h, bytes, fread(bytes, 1, 12 + MAX_HEADER, file), (size_t)size, path));
     free(bytes);
-    if (err < 0 && file)
+    *out = file;
+    return 0;
+fail:
+    free(bytes);
+    if (file)
         fclose(file);
-    *out = err < 0 ? NULL : file;
+    else if (fd >= 0)
+        close(fd);
     return err;
 }
 

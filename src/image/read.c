@@ -122,7 +122,7 @@ int gb_rows_read(gb_rows *rows, const char *path)
 {
     void *bytes;
     size_t size;
-    int err = gb_file_read(&bytes, &size, path);
+    int err = gb_file_read_input(&bytes, &size, path);
     if (err < 0)
         return err;
     rows->name = path;

@@ -2,13 +2,14 @@
 // own folder and below, and no others.
 #include "onnx/proto.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *entry(const Onnx__TensorProto *proto, const char *key)
@@ -77,7 +78,7 @@ int gb_onnx_external(unsigned char **bytes, size_t need, const Onnx__TensorProto
     char path[PATH_MAX];
     uint64_t offset, length, got = 0;
     unsigned char *data = NULL;
-    struct stat st;
+    uint64_t size;
     int fd = -1, err = 0;
     const char *location = entry(proto, "location");
     if (!folder)
@@ -92,17 +93,11 @@ int gb_onnx_external(unsigned char **bytes, size_t need, const Onnx__TensorProto
         goto fail;
     }
     GB_TRY(resolve(path, folder, location));
-    // O_NONBLOCK: opening a pipe must not wait for a writer.
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        err = gb_fail(GB_ERR_IO, "external file '%.200s': %s", path, strerror(errno));
+    err = gb_file_open(&fd, &size, path, O_NOFOLLOW);
+    if (err < 0) {
+        gb_fail_in(err, "external file");
         goto fail;
     }
-    if (!S_ISREG(st.st_mode)) {
-        err = gb_fail(GB_ERR_IO, "external file '%.200s': not a regular file", path);
-        goto fail;
-    }
-    uint64_t size = (uint64_t)st.st_size;
     if (offset > size || length > size - offset) {
         err = gb_fail(GB_ERR_FORMAT,
                       "external file '%.200s' has %llu bytes, too short for %llu at %llu", location,

@@ -373,7 +373,7 @@ int gb_onnx_load(gb_graph **out, const char *path)
 {
     void *bytes = NULL;
     size_t size = 0;
-    int err = gb_file_read(&bytes, &size, path);
+    int err = gb_file_read_input(&bytes, &size, path);
     if (err < 0)
         return err;
     const char *slash = strrchr(path, '/');

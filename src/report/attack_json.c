@@ -217,6 +217,8 @@ int gb_report_json(json_t **out, const gb_report *report)
         }
     }
     put(&o, "images", images);
+    if (report->failures && report->failures->count)
+        put(&o, "errors", gb_failures_json(report->failures));
     put_text(&o, "sheet", report->sheet);
     put(&o, "summary", summary_json(report));
     if (!o)

@@ -1,6 +1,8 @@
 // The report for people: what was attacked with what, a block per image, and a summary.
 #include "report/report.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 void gb_report_attack_text(FILE *out, const gb_attack_config *config)
@@ -8,11 +10,11 @@ void gb_report_attack_text(FILE *out, const gb_attack_config *config)
     const gb_method *method;
     const gb_setting *param;
     char value[64];
-    fprintf(out, "attack   %s%s", config->method, config->targeted ? ", targeted" : "");
+    gb_text(out, "attack   %s%s", config->method, config->targeted ? ", targeted" : "");
     if (gb_method_find(&method, config->method) == 0) {
         for (const char *const *name = method->params; *name; name++) {
             if (gb_attack_setting(&param, method, *name) == 0)
-                fprintf(out, ", %s %s", *name, gb_setting_text(value, sizeof value, config, param));
+                gb_text(out, ", %s %s", *name, gb_setting_text(value, sizeof value, config, param));
         }
     }
     fprintf(out, ", seed %llu\n", (unsigned long long)config->seed);
@@ -20,19 +22,19 @@ void gb_report_attack_text(FILE *out, const gb_attack_config *config)
 
 void gb_report_head_text(FILE *out, const gb_report *report)
 {
-    fprintf(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
-    fprintf(out, "model    %s", report->model.path);
+    gb_text(out, "device   %s (%s)\n", report->device->name, report->device->platform_name);
+    gb_text(out, "model    %s", report->model.path);
     if (report->model.preprocess)
-        fprintf(out, ", preprocessing %s", report->model.preprocess);
+        gb_text(out, ", preprocessing %s", report->model.preprocess);
     fputc('\n', out);
     gb_report_attack_text(out, report->config);
 }
 
 static void verdict_text(FILE *out, const char *what, const gb_verdict *v)
 {
-    fprintf(out, "  %-12s ", what);
+    gb_text(out, "  %-12s ", what);
     if (v->name)
-        fprintf(out, "%s (class %d)", v->name, v->index);
+        gb_text(out, "%s (class %d)", v->name, v->index);
     else
         fprintf(out, "class %d", v->index);
     fprintf(out, ", %.1f %%\n", 100 * v->probability);
@@ -40,12 +42,12 @@ static void verdict_text(FILE *out, const char *what, const gb_verdict *v)
 
 static void class_text(FILE *out, const char *what, int index, const char *name, const char *note)
 {
-    fprintf(out, "  %-12s ", what);
+    gb_text(out, "  %-12s ", what);
     if (name)
-        fprintf(out, "%s (class %d)", name, index);
+        gb_text(out, "%s (class %d)", name, index);
     else
         fprintf(out, "class %d", index);
-    fprintf(out, "%s%s\n", note ? ", from " : "", note ? note : "");
+    gb_text(out, "%s%s\n", note ? ", from " : "", note ? note : "");
 }
 
 static const char *outcome(const gb_report_image *image)
@@ -59,9 +61,9 @@ static const char *outcome(const gb_report_image *image)
 
 void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_image *image)
 {
-    fprintf(out, "\n%s\n", image->input);
+    gb_text(out, "\n%s\n", image->input);
     if (image->error) {
-        fprintf(out, "  %-12s %s\n", "failed", image->error);
+        gb_text(out, "  %-12s %s\n", "failed", image->error);
         return;
     }
     class_text(out, "true class", image->label, image->label_name,
@@ -72,26 +74,26 @@ void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_im
         class_text(out, "target", image->target.index, image->target.name, NULL);
     verdict_text(out, "before", &image->clean);
     verdict_text(out, "after", &image->adversarial);
-    fprintf(out, "  %-12s %s%s\n", "result", outcome(image),
+    gb_text(out, "  %-12s %s%s\n", "result", outcome(image),
             image->success && image->clean.index != image->label && !report->config->targeted
                 ? " (it was misclassified already)"
                 : "");
-    fprintf(out, "  %-12s linf %.2f/255, l2 %.3f, as saved\n", "distance", 255 * image->linf,
+    gb_text(out, "  %-12s linf %.2f/255, l2 %.3f, as saved\n", "distance", 255 * image->linf,
             image->l2);
     if (image->resized_otherwise)
-        fprintf(out, "  %-12s linf %.2f/255, l2 %.3f from the input as newer versions of Pillow "
+        gb_text(out, "  %-12s linf %.2f/255, l2 %.3f from the input as newer versions of Pillow "
                      "resize it\n", "", 255 * image->other_linf, image->other_l2);
-    fprintf(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
+    gb_text(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
     if (image->zero_gradients)
-        fprintf(out,
+        gb_text(out,
                 "  %-12s the gradient was zero everywhere in %d of them: masked or saturated\n",
                 "warning", image->zero_gradients);
     if (image->output)
-        fprintf(out, "  %-12s %s\n", "written", image->output);
+        gb_text(out, "  %-12s %s\n", "written", image->output);
     if (image->original)
-        fprintf(out, "  %-12s %s\n", "original", image->original);
+        gb_text(out, "  %-12s %s\n", "original", image->original);
     if (image->picture)
-        fprintf(out, "  %-12s %s\n", "picture", image->picture);
+        gb_text(out, "  %-12s %s\n", "picture", image->picture);
 }
 
 void gb_report_summary_text(FILE *out, const gb_report *report)
@@ -110,7 +112,7 @@ void gb_report_summary_text(FILE *out, const gb_report *report)
         fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
                 255 * s.mean_linf, s.mean_l2);
     if (report->sheet)
-        fprintf(out, "all of them in %s\n", report->sheet);
+        gb_text(out, "all of them in %s\n", report->sheet);
     if (s.zero_gradient)
         fprintf(out,
                 "%zu images had steps with a gradient of zero: the model may mask its gradients\n",

@@ -1,12 +1,14 @@
 // An evaluation for people.
 #include "report/eval.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <string.h>
 
 static void rate_text(FILE *out, const char *what, const gb_rate *r)
 {
-    fprintf(out, "%-19s %6.2f %%  (%zu of %zu; 95 %% interval %.2f to %.2f %%)\n", what,
+    gb_text(out, "%-19s %6.2f %%  (%zu of %zu; 95 %% interval %.2f to %.2f %%)\n", what,
             100 * r->value, r->count, r->total, 100 * r->low, 100 * r->high);
 }
 
@@ -37,11 +39,11 @@ static void class_table(FILE *out, const gb_eval_report *r, const int *list, siz
 {
     const gb_metrics *m = r->metrics;
     int width = name_width(r, list, n);
-    fprintf(out, "\n%5s %-*s  images  accuracy%s\n", "", width, "class",
+    gb_text(out, "\n%5s %-*s  images  accuracy%s\n", "", width, "class",
             m->attack ? "  robust accuracy" : "");
     for (size_t i = 0; i < n; i++) {
         const gb_rate *a = &m->class_accuracy[list[i]], *b = &m->class_robust[list[i]];
-        fprintf(out, "%5d %-*.*s  %6zu  %6.2f %%", list[i], width, width, r->class_name[list[i]],
+        gb_text(out, "%5d %-*.*s  %6zu  %6.2f %%", list[i], width, width, r->class_name[list[i]],
                 a->total, 100 * a->value);
         if (m->attack)
             fprintf(out, "         %6.2f %%", 100 * b->value);
@@ -56,7 +58,7 @@ static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, 
     const gb_metrics *m = r->metrics;
     int width = name_width(r, list, n);
     size_t other = 0;
-    fprintf(out, "\n%s: rows are the true class, columns the one seen\n%5s %-*s", title, "", width,
+    gb_text(out, "\n%s: rows are the true class, columns the one seen\n%5s %-*s", title, "", width,
             "");
     for (size_t k = 0; k < n; k++)
         fprintf(out, " %5d", list[k]);
@@ -64,7 +66,7 @@ static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, 
     for (size_t i = 0; i < n; i++) {
         const size_t *row = matrix + (size_t)list[i] * (size_t)m->classes;
         size_t shown = 0;
-        fprintf(out, "%5d %-*.*s", list[i], width, width, r->class_name[list[i]]);
+        gb_text(out, "%5d %-*.*s", list[i], width, width, r->class_name[list[i]]);
         for (size_t k = 0; k < n; k++) {
             shown += row[list[k]];
             fprintf(out, " %5zu", row[list[k]]);
@@ -73,7 +75,7 @@ static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, 
         other += m->class_accuracy[list[i]].total - shown;
     }
     if (other)
-        fprintf(out, "%5s %zu pictures were seen as classes that the data does not have\n", "",
+        gb_text(out, "%5s %zu pictures were seen as classes that the data does not have\n", "",
                 other);
 }
 
@@ -82,9 +84,9 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     enum { TABLE = 40, MATRIX = 12 };
     const gb_metrics *m = r->metrics;
     int list[TABLE];
-    fprintf(out, "model    %s, preprocessing %s\n", r->model.path,
+    gb_text(out, "model    %s, preprocessing %s\n", r->model.path,
             r->model.preprocess);
-    fprintf(out, "data     %zu of the %zu pictures of %s%s\n", m->images, r->data->count,
+    gb_text(out, "data     %zu of the %zu pictures of %s%s\n", m->images, r->data->count,
             r->data->spec, r->data_classes ? ", seen among its own classes" : "");
     if (r->config)
         gb_report_attack_text(out, r->config);

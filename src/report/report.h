@@ -3,6 +3,7 @@
 #define GB_REPORT_REPORT_H
 
 #include "attack/attack.h"
+#include "report/failures.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -48,6 +49,8 @@ typedef struct gb_report {
     const char *sheet;              // contact sheet written, NULL: none
     const gb_report_image *image;
     size_t n;
+    size_t unlisted;                // pictures that failed besides those of image[]
+    const gb_failures *failures;    // all that failed; NULL: not counted
     double seconds; // of the whole run
 } gb_report;
 

@@ -5,7 +5,8 @@
 
 void gb_report_summarize(gb_report_summary *out, const gb_report *report)
 {
-    *out = (gb_report_summary){.images = report->n, .seconds = report->seconds};
+    *out = (gb_report_summary){.images = report->n + report->unlisted,
+                                 .failed = report->unlisted, .seconds = report->seconds};
     for (size_t i = 0; i < report->n; i++) {
         const gb_report_image *image = &report->image[i];
         if (image->error) {

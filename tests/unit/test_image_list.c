@@ -326,6 +326,17 @@ static void test_npy(void **state)
     assert_ok(gb_list_add(&list, in_folder("set.npy")));
     assert_ok(gb_list_add(&list, in_folder("one.npy")));
     assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_folder("flat.npy")));
+    static const int64_t empty[][4] = {{0, 3, 2, 2}, {1000000000, 0, 2, 2}, {1000000000, 3, 0, 2},
+                                       {1000000000, 3, 2, 0}};
+    for (size_t i = 0; i < GB_COUNT(empty); i++) {
+        assert_ok(gb_npy_write(in_folder("empty.npy"), data, 4, empty[i]));
+        assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_folder("empty.npy")));
+        assert_non_null(strstr(gb_last_error(), "holds no pixel"));
+        if (i == 0)
+            continue;
+        assert_ok(gb_npy_write(in_folder("empty.npy"), data, 3, empty[i] + 1));
+        assert_err(GB_ERR_FORMAT, gb_list_add(&list, in_folder("empty.npy")));
+    }
     assert_int_equal(list.count, 3);
     assert_string_equal(gb_item_stem(text, sizeof text, &list.item[1]), "set_1");
     assert_string_equal(strrchr(gb_item_text(text, sizeof text, &list.item[1]), '/'),
@@ -341,15 +352,26 @@ static void test_npy(void **state)
 
     assert_ok(gb_preproc_find(&p, "unit"));
     assert_ok(gb_preproc_fit_model(&p, 1, 3, 2));
-    assert_err(GB_ERR_ARG, gb_item_load(out, &list.item[1], &p));
+    assert_err(GB_ERR_FORMAT, gb_item_load(out, &list.item[1], &p));
     assert_non_null(strstr(gb_last_error(), "1x2x3"));
+    // Where the model is known, an array of another size is not listed at all.
+    gb_list fitted = {.fit = &p};
+    assert_err(GB_ERR_FORMAT, gb_list_add(&fitted, in_folder("set.npy")));
+    assert_non_null(strstr(gb_last_error(), "set.npy: pictures of 1x2x3, but the model takes 1x3"));
+    assert_int_equal(fitted.count, 0);
     assert_ok(gb_preproc_fit_model(&p, 1, 2, 3));
+    assert_ok(gb_list_add(&fitted, in_folder("set.npy")));
+    assert_int_equal(fitted.count, 2);
+    gb_list_finish(&fitted);
     static const float bad[3] = {1.5f, -0.1f, NAN};
     for (size_t i = 0; i < GB_COUNT(bad); i++) {
         data[1] = bad[i];
         assert_ok(gb_npy_write(in_folder("one.npy"), data, 3, dim + 1));
         assert_err(GB_ERR_ARG, gb_item_load(out, &list.item[2], &p));
     }
+    assert_ok(gb_npy_write(in_folder("set.npy"), data, 4, dim));
+    assert_err(GB_ERR_ARG, gb_item_load(out, &list.item[0], &p));
+    assert_non_null(strstr(gb_last_error(), "/set.npy[0]: holds nan"));
     gb_list_finish(&list);
 }
 

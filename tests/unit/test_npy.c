@@ -144,6 +144,13 @@ static void test_refused(void **state)
          GB_ERR_FORMAT},
         {"{'descr':'<f4','fortran_order':False,'shape':(4611686018427387904,1)}", "overflows",
          GB_ERR_FORMAT},
+        // A dimension of 0 does not hide what the others overflow.
+        {"{'descr':'<f4','fortran_order':False,'shape':(9000000000000000000,0,32,32)}", "overflows",
+         GB_ERR_FORMAT},
+        {"{'descr':'<f4','fortran_order':False,'shape':(0,4294967296,4294967296)}", "overflows",
+         GB_ERR_FORMAT},
+        {"{'descr':'|u1','fortran_order':False,'shape':(0,9223372036854775807,9)}", "overflows",
+         GB_ERR_FORMAT},
         {"{'descr':'<f4','fortran_order':False,'shape':(1,1,1,1,1,1,1,1,2)}", "dimensions",
          GB_ERR_UNSUPPORTED},
         {"", "malformed", GB_ERR_FORMAT},

@@ -342,12 +342,57 @@ static void test_sheet(void **state)
     gb_image_finish(&large);
 }
 
+// --- failures ---
+
+static void test_failures(void **state)
+{
+    (void)state;
+    gb_failures f = {0};
+    char name[32], message[128], *text = NULL;
+    size_t told = 0, size;
+    for (int i = 0; i < 1000000; i++) { // names and numbers do not make a kind
+        snprintf(name, sizeof name, "x.npy[%d]", i);
+        snprintf(message, sizeof message, "%s: holds %g; pixels are from 0 to 1", name,
+                 2 + i / 8.0);
+        told += gb_failures_add(&f, name, message);
+    }
+    assert_int_equal(told, 3);
+    assert_true(gb_failures_add(&f, "a.png", "a.png: is empty"));
+    assert_true(gb_failures_add(&f, NULL, "something else"));
+    assert_int_equal(f.count, 1000002);
+    FILE *out = open_memstream(&text, &size);
+    gb_failures_text(out, &f, "gibbon x");
+    fclose(out);
+    assert_string_equal(text, "gibbon x: and 999,997 more like it: x.npy[0]: holds 2; pixels are "
+                              "from 0 to 1\n");
+    free(text);
+    json_t *json = gb_failures_json(&f);
+    assert_int_equal(json_array_size(json), 3);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(json, 0), "count")),
+                     1000000);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(json, 1), "error")),
+                        "a.png: is empty");
+    json_decref(json);
+    gb_failures_finish(&f);
+    // As many kinds as pictures are a few lines all the same.
+    for (int i = told = 0; i < 5000; i++) {
+        for (size_t k = 0, n = (size_t)i; k < 6; k++, n /= 10)
+            message[k] = (char)('a' + n % 10);
+        message[6] = 0;
+        told += gb_failures_add(&f, "p", message);
+    }
+    assert_int_equal(f.n, 20);
+    assert_int_equal(told, 19 + 3);
+    gb_failures_finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),  cmocka_unit_test(test_text),  cmocka_unit_test(test_panel),
         cmocka_unit_test(test_font),  cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_shapes), cmocka_unit_test(test_sheet),
+        cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
