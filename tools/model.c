@@ -145,10 +145,10 @@ static void tell_head(const cli *c, const gb_session *s)
 {
     const gb_head *head = gb_session_head(s);
     if (*head->how)
-        cli_note(c, "model: output '%s' holds %s", gb_session_output(s, 0)->name, head->how);
+        cli_note(c, "model: output '%s' holds %s", head->output, head->how);
     if (c->class_axis)
         cli_note(c, "model: axis %lld of output '%s' counts the classes; scores are means over the "
-                 "others", (long long)c->class_axis, gb_session_output(s, 0)->name);
+                 "others", (long long)c->class_axis, head->output);
 }
 
 bool model_try_own_batch(const cli *c, int err, const gb_graph *model, gb_session_options *options)

@@ -1,10 +1,12 @@
 // Settles how pictures become a model's input.
 #include "pictures.h"
 
+#include "base/file.h"
 #include "models/builtin.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 // What published models of these input sizes mostly want; people are told about the guess.
 static const char *guess(int channels, int height, int width)
@@ -107,7 +109,11 @@ int pictures_read_newest(const pictures *p, size_t i, gb_image *out)
                           : p->data ? &p->data->list.item[p->pick[i]]
                                     : &p->list.item[i];
     *out = (gb_image){0};
-    return !item || item->npy ? 0 : gb_preproc_read_newest(out, item->path, &p->preproc);
+    struct stat st;
+    const char *file = item && !item->npy ? gb_file_input_path(item->path) : NULL;
+    if (!file || (stat(file, &st) == 0 && !S_ISREG(st.st_mode)))
+        return 0; // a pipe cannot be read again, and nobody else has it
+    return gb_preproc_read_newest(out, file, &p->preproc);
 }
 
 int pictures_truth(const pictures *p, size_t i)

@@ -522,9 +522,9 @@ static int find_scores(gb_head *head, gb_value **v, int *positive, gb_graph *g)
     if (pair) {
         *v = pair;
         GB_TRY(as_rows(v, g));
-        *head = (gb_head){.kind = GB_SCORES_LOGITS, .holds = GB_SCORES_PROBABILITIES,
-                          .binary = true,
-                          .how = "a sigmoid and its complement; the logit is attacked"};
+        head->holds = GB_SCORES_PROBABILITIES;
+        head->binary = true;
+        head->how = "a sigmoid and its complement; the logit is attacked";
     } else if (find_tail(&t, *v)) {
         bool bare = t.softmax && !t.dressed;
         GB_TRY(take_tail(v, g, &t));
@@ -540,14 +540,13 @@ static int find_scores(gb_head *head, gb_value **v, int *positive, gb_graph *g)
                               : "probabilities; the logits before the softmax are attacked";
     } else if (is((*v)->producer, "HardSigmoid")) {
         GB_TRY(append_logit(v, g, *v));
-        *head = (gb_head){.kind = GB_SCORES_SIGMOIDS, .holds = GB_SCORES_SIGMOIDS,
-                          .how = "a hard sigmoid for each class (a multi-label model, judged by "
-                                 "its largest)"};
+        head->kind = head->holds = GB_SCORES_SIGMOIDS;
+        head->how = "a hard sigmoid for each class (a multi-label model, judged by its largest)";
     } else if (budget = MOST, fabs(total(*v, &budget) - 1) < 1e-3) {
         GB_TRY(append_log(v, g, *v));
-        *head = (gb_head){.kind = GB_SCORES_LOG_PROBABILITIES, .holds = GB_SCORES_PROBABILITIES,
-                          .how = "a mixture of softmaxes; the logarithms of its probabilities are "
-                                 "attacked"};
+        head->kind = GB_SCORES_LOG_PROBABILITIES;
+        head->holds = GB_SCORES_PROBABILITIES;
+        head->how = "a mixture of softmaxes; the logarithms of its probabilities are attacked";
     } else {
         budget = MOST;
         head->unsure = !is_plain(*v, &budget);
@@ -581,7 +580,8 @@ int gb_pass_scores(gb_head *head, gb_graph *g, gb_scores scores, int class_axis)
     if (class_axis)
         GB_TRY(average(&v, g, class_axis));
     GB_TRY(as_rows(&v, g));
-    *head = (gb_head){.kind = GB_SCORES_LOGITS, .holds = GB_SCORES_LOGITS, .how = ""};
+    *head = (gb_head){.kind = GB_SCORES_LOGITS, .holds = GB_SCORES_LOGITS, .how = "",
+                      .output = g->out[0]->name};
     output = v;
     bool one = v->shape.dim[1] == 1;
     if (scores == GB_SCORES_FIND)

@@ -31,6 +31,7 @@ typedef struct gb_head {
     bool binary;    // the model has one unit; the scores are of two classes, 1 where it is above
                     // one half (a logit: above 0)
     bool unsure;    // the graph does not tell whether the output holds logits or probabilities
+    const char *output; // its name in the model
     const char *how; // what was found, for people; "" where the output holds logits
 } gb_head;
 

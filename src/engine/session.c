@@ -144,6 +144,7 @@ static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_
     }
     gb_graph_free(s->graph);
     s->graph = graph;
+    s->head = head; // whose texts are in the graph
     s->chunks = s->batch / part.batch;
     return 0;
 }
