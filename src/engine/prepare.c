@@ -125,7 +125,8 @@ int gb_prepare(gb_graph **out, const gb_graph *model, const gb_session_options *
 {
     int err = 0;
     bool losing = o->loss != GB_LOSS_NONE;
-    GB_TRY(gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params));
+    GB_TRY(gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params,
+                                     o->fold_seconds));
     gb_graph *g = *out;
     if (o->params && o->train)
         GB_TRY(train(g));

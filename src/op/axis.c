@@ -7,6 +7,7 @@
 #include "op/view.h"
 #include "ref/shape.h"
 
+#include <math.h>
 #include <string.h>
 
 static int infer(gb_node *node)
@@ -231,9 +232,29 @@ static int backward(gb_emit *e, gb_node *node)
     return err < 0 ? err : e->status;
 }
 
+// Axis by axis, the taps of all outputs are multiplied.
+static double work(const gb_node *node)
+{
+    gb_arena arena = {0};
+    gb_index x;
+    double sum = 0;
+    for (int k = 0; k < node->n_out; k++) {
+        double reads = node->out[k] != NULL;
+        if (reads > 0 && gb_index_read(&x, &arena, node, k) < 0)
+            reads = INFINITY;
+        for (int d = 0; reads > 0 && !isinf(reads) && d < x.mapped.rank; d++) {
+            const gb_axis_map *map = &x.axis[d];
+            reads *= (double)(map->affine ? map->n_out : map->start[map->n_out]);
+        }
+        sum += reads;
+    }
+    gb_arena_finish(&arena);
+    return 8 * sum;
+}
+
 #define INDEX_OP(name, first, last) \
     GB_OP(name, .since = first, .until = last, .infer = infer, .eval = gb_ref_index, \
-          .forward = forward, .backward = backward)
+          .work = work, .forward = forward, .backward = backward)
 INDEX_OP(Slice, 1, 0);
 INDEX_OP(Split, 2, 0);
 INDEX_OP(Pad, 2, 0);

@@ -5,6 +5,8 @@
 #include "op/record.h"
 #include "ref/arithmetic.h"
 
+#include <math.h>
+
 int gb_gemm_read(const gb_node *node, gb_gemm *g)
 {
     const gb_shape *a = &node->in[0]->shape, *b = &node->in[1]->shape;
@@ -39,5 +41,12 @@ fail:
     return err;
 }
 
-GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm, .forward = gb_gemm_forward,
-      .backward = gb_gemm_backward);
+static double work(const gb_node *node)
+{
+    gb_gemm g;
+    return gb_gemm_read(node, &g) < 0 ? INFINITY
+                                      : 2 * (double)g.m * (double)g.n * (double)(g.k + 4);
+}
+
+GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm, .work = work,
+      .forward = gb_gemm_forward, .backward = gb_gemm_backward);

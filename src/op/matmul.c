@@ -5,6 +5,8 @@
 #include "op/record.h"
 #include "ref/arithmetic.h"
 
+#include <math.h>
+
 // The leading dimensions of a matrix.
 static gb_shape leading(const gb_shape *shape)
 {
@@ -53,5 +55,12 @@ fail:
     return err;
 }
 
-GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul, .forward = gb_matmul_forward,
-      .backward = gb_matmul_backward);
+static double work(const gb_node *node)
+{
+    gb_matmul g;
+    return gb_matmul_read(node, &g) < 0
+               ? INFINITY : 2 * (double)gb_shape_count(&g.out) * (double)(g.k + 4);
+}
+
+GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul, .work = work,
+      .forward = gb_matmul_forward, .backward = gb_matmul_backward);
