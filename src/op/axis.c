@@ -147,7 +147,7 @@ static void forward_one(gb_emit *e, gb_node *node, int k, gb_index *x, bool *cop
     *copied = true;
     bool ranks = x->out.rank == node->in[0]->shape.rank;
     const gb_view *dst = ranks && !repeated ? gb_emit_out_like(e, y, &from)
-                                            : gb_emit_out(e, y, gb_order_for(e->graph, y));
+                                            : gb_emit_out(e, y, gb_order_for(e, y));
     if (e->status || gb_shape_count(&x->out) == 0)
         return;
     // Gather's output is seen without the indices' own dimensions, through a temporary if need be.
