@@ -26,10 +26,20 @@ struct gb_occupancy {
     set *over, *some; // [2 n_time]: node 1 is the root, the children of i are 2 i and 2 i + 1
 };
 
-// The times in question, and what to do with the nodes that they are made of.
+// The times in question.
 typedef struct range {
     size_t first, last;
 } range;
+
+static bool covers(const range *when, size_t begin, size_t count)
+{
+    return when->first <= begin && when->last >= begin + count - 1;
+}
+
+static bool meets(const range *when, size_t begin, size_t count)
+{
+    return when->last >= begin && when->first < begin + count;
+}
 
 gb_occupancy *gb_occupancy_create(size_t n_time)
 {
@@ -109,10 +119,10 @@ static int join(set *s, span new)
 static int take(gb_occupancy *o, size_t i, size_t begin, size_t count, const range *when, span new)
 {
     int err = 0;
-    if (when->last < begin || when->first >= begin + count)
+    if (!meets(when, begin, count))
         return 0;
     GB_TRY(join(&o->some[i], new));
-    if (when->first <= begin && when->last >= begin + count - 1)
+    if (covers(when, begin, count))
         return join(&o->over[i], new);
     GB_TRY(take(o, 2 * i, begin, count / 2, when, new));
     GB_TRY(take(o, 2 * i + 1, begin + count / 2, count / 2, when, new));
@@ -125,35 +135,68 @@ int gb_occupancy_take(gb_occupancy *o, size_t first, size_t last, size_t begin, 
     return take(o, 1, 0, o->n_time, &(range){first, last}, (span){begin, end});
 }
 
-// Raises *end to the end of the set's span that is in the way of `wanted`.
-static void pass(size_t *end, const set *s, span wanted)
+typedef struct search {
+    range when;
+    size_t at, bytes; // bytes from `at` on are wanted
+    int probes;       // of sets and their spans, so far
+} search;
+
+// The end of the highest span of the sets.
+static size_t top_of(const gb_occupancy *o, const range *when, size_t i, size_t begin, size_t count)
 {
-    const size_t i = find(s, wanted.begin);
-    if (i < s->n && s->at[i].begin < wanted.end && s->at[i].end > *end)
-        *end = s->at[i].end;
+    const bool all = covers(when, begin, count);
+    const set *s = all ? &o->some[i] : &o->over[i];
+    size_t top = s->n ? s->at[s->n - 1].end : 0;
+    for (size_t k = 0; k < 2 && !all; k++) {
+        const size_t from = begin + k * count / 2;
+        const size_t part =
+            meets(when, from, count / 2) ? top_of(o, when, 2 * i + k, from, count / 2) : 0;
+        top = part > top ? part : top;
+    }
+    return top;
 }
 
-static void pass_all(size_t *end, const gb_occupancy *o, size_t i, size_t begin, size_t count,
-                     const range *when, span wanted)
+// The first of its spans that is in the way; s->n: none.
+static size_t obstacle(const search *f, const set *s)
 {
-    if (when->last < begin || when->first >= begin + count || !o->some[i].n)
-        return;
-    if (when->first <= begin && when->last >= begin + count - 1) {
-        pass(end, &o->some[i], wanted);
+    const size_t i = find(s, f->at);
+    return i < s->n && s->at[i].begin < f->at + f->bytes ? i : s->n;
+}
+
+// Raises f->at to where the wanted bytes are outside of the set.
+static void pass(search *f, const set *s)
+{
+    f->probes++;
+    for (size_t i = obstacle(f, s); i < s->n && s->at[i].begin < f->at + f->bytes; i++) {
+        f->at = s->at[i].end;
+        f->probes++;
+    }
+}
+
+static void pass_all(search *f, const gb_occupancy *o, size_t i, size_t begin, size_t count)
+{
+    if (covers(&f->when, begin, count)) {
+        pass(f, &o->some[i]);
         return;
     }
-    pass(end, &o->over[i], wanted);
-    pass_all(end, o, 2 * i, begin, count / 2, when, wanted);
-    pass_all(end, o, 2 * i + 1, begin + count / 2, count / 2, when, wanted);
+    if (!meets(&f->when, begin, count) || obstacle(f, &o->some[i]) == o->some[i].n)
+        return;
+    pass(f, &o->over[i]);
+    pass_all(f, o, 2 * i, begin, count / 2);
+    pass_all(f, o, 2 * i + 1, begin + count / 2, count / 2);
 }
 
 size_t gb_occupancy_lowest(const gb_occupancy *o, size_t first, size_t last, size_t bytes,
                            size_t most)
 {
-    size_t at = 0, end = 0;
-    do {
-        at = end;
-        pass_all(&end, o, 1, 0, o->n_time, &(range){first, last}, (span){at, at + bytes});
-    } while (end > at && end <= most);
-    return end;
+    enum { PATIENCE = 1 << 14 }; // probes: many more than networks of a few thousand layers take
+    search f = {.when = {first, last}, .bytes = bytes};
+    size_t before;
+    do { // until no set is in the way of what the others allow
+        before = f.at;
+        pass_all(&f, o, 1, 0, o->n_time);
+        if (f.probes > PATIENCE)
+            return top_of(o, &f.when, 1, 0, o->n_time);
+    } while (f.at > before && f.at <= most);
+    return f.at;
 }

@@ -90,7 +90,8 @@ static void place_in_concat(gb_emit *e, gb_value *value, gb_node *concat)
     gb_value *whole = concat->out[0];
     if (axis < 0)
         axis += whole->shape.rank;
-    const gb_view *view = gb_emit_out(e, whole, gb_order_for(e, whole));
+    const gb_order order = whole->view.store ? GB_ORDER_PLAIN : gb_order_for(e, whole);
+    const gb_view *view = gb_emit_out(e, whole, order);
     if (e->status)
         return;
     value->view = *view;
