@@ -1,6 +1,8 @@
 // Formats a log line and hands it to the caller's function.
 #include "base/log.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -11,7 +13,7 @@ void gb_log_line(const gb_log *log, gb_log_level level, const char *format, ...)
     if (!log || !log->write || level > log->level)
         return;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    gb_vformat(line, sizeof line, format, args);
     va_end(args);
     log->write(log->user, level, line);
 }

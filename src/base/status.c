@@ -1,6 +1,8 @@
 // The thread-local error message, the library's only mutable global.
 #include "base/status.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +19,7 @@ int gb_fail(int status, const char *format, ...)
     char line[sizeof message]; // the arguments may point into the old message
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    gb_vformat(line, sizeof line, format, args);
     va_end(args);
     // Names out of files must not send control codes to a terminal.
     for (char *c = line; *c; c++)
@@ -32,7 +34,7 @@ int gb_fail_in(int status, const char *format, ...)
     char context[sizeof message / 2];
     va_list args;
     va_start(args, format);
-    vsnprintf(context, sizeof context, format, args);
+    gb_vformat(context, sizeof context, format, args);
     va_end(args);
     return gb_fail(status, "%s: %.*s", context, (int)(sizeof message / 2), message);
 }

@@ -5,6 +5,7 @@
 // their arguments in either order, Mul by a number also matches Div by its inverse.
 #include "engine/patterns.h"
 
+#include "base/number.h"
 #include "op/op.h"
 
 #include <ctype.h>
@@ -70,7 +71,7 @@ static int parse(tree *t, const char **at)
         ++*at;
     if (isdigit((unsigned char)**at)) {
         char *end;
-        self->number = strtod(*at, &end);
+        self->number = gb_number(*at, &end);
         *at = end;
     } else if (islower((unsigned char)**at)) {
         self->letter = *(*at)++;

@@ -1,4 +1,5 @@
 // The database of tuned layers: a JSON file in the cache folder, replaced whole.
+#include "base/number.h"
 #include "engine/tune.h"
 
 #include "base/file.h"
@@ -95,7 +96,9 @@ int gb_tuned_load(gb_tuned_list *out, const char *identity, const gb_log *log)
         free(path);
         return 0;
     }
+    const locale_t before = gb_plain_begin();
     json = json_loadb(text, size, 0, NULL);
+    gb_plain_end(before);
     const char *whose = json_string_value(json_object_get(json, "device"));
     const json_t *layers = json_object_get(json, "layers");
     bool sound = whose && !strcmp(whose, identity) && json_is_array(layers);
@@ -124,7 +127,9 @@ int gb_tuned_save(const gb_tuned_list *list, const char *identity)
                                                 t->usual_ms));
     }
     json = json_pack("{s:s, s:o}", "device", identity, "layers", layers);
+    const locale_t before = gb_plain_begin();
     text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+    gb_plain_end(before);
     if (!text) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for the tuner's database");
         goto fail;

@@ -1,6 +1,8 @@
 // The recorder: launches and stores.
 #include "op/emit.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,7 @@ gb_launch *gb_emit_launch(gb_emit *e, const char *program, const char *kernel,
     if (e->status)
         return NULL;
     va_start(args, options_format);
-    vsnprintf(options, sizeof options, options_format, args);
+    gb_vformat(options, sizeof options, options_format, args);
     va_end(args);
     int err = gb_grow(&e->launch, &e->cap_launch, e->n_launch + 1, sizeof *e->launch);
     gb_launch *launch = err < 0 ? NULL : gb_arena_alloc(&e->arena, sizeof *launch);

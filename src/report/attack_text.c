@@ -1,4 +1,5 @@
 // The report for people: what was attacked with what, a block per image, and a summary.
+#include "base/number.h"
 #include "report/report.h"
 
 #include <string.h>
@@ -35,7 +36,7 @@ static void verdict_text(FILE *out, const char *what, const gb_verdict *v)
         fprintf(out, "%s (class %d)", v->name, v->index);
     else
         fprintf(out, "class %d", v->index);
-    fprintf(out, ", %.1f %%\n", 100 * v->probability);
+    gb_print(out, ", %.1f %%\n", 100 * v->probability);
 }
 
 static void class_text(FILE *out, const char *what, int index, const char *name, const char *note)
@@ -76,9 +77,9 @@ void gb_report_image_text(FILE *out, const gb_report *report, const gb_report_im
             image->success && image->clean.index != image->label && !report->config->targeted
                 ? " (it was misclassified already)"
                 : "");
-    fprintf(out, "  %-12s linf %.2f/255, l2 %.3f, as saved\n", "distance", 255 * image->linf,
-            image->l2);
-    fprintf(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
+    gb_print(out, "  %-12s linf %.2f/255, l2 %.3f, as saved\n", "distance", 255 * image->linf,
+             image->l2);
+    gb_print(out, "  %-12s %d iterations, %.2f s\n", "effort", image->iterations, image->seconds);
     if (image->zero_gradients)
         fprintf(out,
                 "  %-12s the gradient was zero everywhere in %d of them: masked or saturated\n",
@@ -100,10 +101,10 @@ void gb_report_summary_text(FILE *out, const gb_report *report)
         fprintf(out, "; %zu failed", s.failed);
     if (s.labelled)
         fprintf(out, "; %zu of %zu were classified correctly before", s.correct, s.labelled);
-    fprintf(out, "; %.2f s\n", s.seconds);
+    gb_print(out, "; %.2f s\n", s.seconds);
     if (s.success)
-        fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
-                255 * s.mean_linf, s.mean_l2);
+        gb_print(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
+                 255 * s.mean_linf, s.mean_l2);
     if (report->sheet)
         fprintf(out, "all of them in %s\n", report->sheet);
     if (s.zero_gradient)

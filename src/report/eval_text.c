@@ -1,4 +1,5 @@
 // An evaluation for people.
+#include "base/number.h"
 #include "report/eval.h"
 
 #include <math.h>
@@ -6,8 +7,8 @@
 
 static void rate_text(FILE *out, const char *what, const gb_rate *r)
 {
-    fprintf(out, "%-19s %6.2f %%  (%zu of %zu; 95 %% interval %.2f to %.2f %%)\n", what,
-            100 * r->value, r->count, r->total, 100 * r->low, 100 * r->high);
+    gb_print(out, "%-19s %6.2f %%  (%zu of %zu; 95 %% interval %.2f to %.2f %%)\n", what,
+             100 * r->value, r->count, r->total, 100 * r->low, 100 * r->high);
 }
 
 static size_t present(const gb_metrics *m, int *list, size_t most)
@@ -41,10 +42,10 @@ static void class_table(FILE *out, const gb_eval_report *r, const int *list, siz
             m->attack ? "  robust accuracy" : "");
     for (size_t i = 0; i < n; i++) {
         const gb_rate *a = &m->class_accuracy[list[i]], *b = &m->class_robust[list[i]];
-        fprintf(out, "%5d %-*.*s  %6zu  %6.2f %%", list[i], width, width, r->class_name[list[i]],
-                a->total, 100 * a->value);
+        gb_print(out, "%5d %-*.*s  %6zu  %6.2f %%", list[i], width, width, r->class_name[list[i]],
+                 a->total, 100 * a->value);
         if (m->attack)
-            fprintf(out, "         %6.2f %%", 100 * b->value);
+            gb_print(out, "         %6.2f %%", 100 * b->value);
         fputc('\n', out);
     }
 }
@@ -94,15 +95,15 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     if (m->eight_bit)
         rate_text(out, "  as 8-bit pictures", &m->robust_8bit);
     if (m->attack)
-        fprintf(out, "attacked            %zu, broken %zu: on average after %.1f steps, "
-                     "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
-                255 * m->mean_linf, m->mean_l2);
+        gb_print(out, "attacked            %zu, broken %zu: on average after %.1f steps, "
+                      "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
+                 255 * m->mean_linf, m->mean_l2);
     if (m->zero_gradient)
         fprintf(out, "warning             %zu pictures had steps with a gradient of zero: the "
                      "model may mask its gradients\n", m->zero_gradient);
-    fprintf(out, "time                %.1f s", r->seconds);
+    gb_print(out, "time                %.1f s", r->seconds);
     if (m->images > r->earlier && r->seconds > 0)
-        fprintf(out, ", %.1f images/s", (double)(m->images - r->earlier) / r->seconds);
+        gb_print(out, ", %.1f images/s", (double)(m->images - r->earlier) / r->seconds);
     if (r->earlier)
         fprintf(out, "; %zu pictures were done before", r->earlier);
     fputc('\n', out);
