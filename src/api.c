@@ -2,6 +2,7 @@
 // define is the inner function itself.
 #include "attack/attack.h"
 #include "attack/quantize.h"
+#include "base/number.h"
 #include "classifier/classifier.h"
 #include "image/preproc.h"
 #include "models/builtin.h"
@@ -36,9 +37,9 @@ static int device_line(FILE *out, const gb_device_info *info)
 {
     static const char *const types[] = {
         [GB_DEVICE_CPU] = "CPU", [GB_DEVICE_GPU] = "GPU", [GB_DEVICE_OTHER] = "device"};
-    return fprintf(out, "%d:%d  %s (%s, %s), %d units, %.1f GiB", info->platform, info->device,
-                   info->name, types[info->type], info->platform_name, info->compute_units,
-                   (double)info->memory / (1 << 30));
+    return gb_print(out, "%d:%d  %s (%s, %s), %d units, %.1f GiB", info->platform, info->device,
+                    info->name, types[info->type], info->platform_name, info->compute_units,
+                    (double)info->memory / (1 << 30));
 }
 
 int gb_device_describe(char **text, const gb_device *dev)

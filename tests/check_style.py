@@ -1,11 +1,44 @@
 #!/usr/bin/env python3
 """Checks that .clang-format and .editorconfig say the same and that the sources obey what they
-both say, and that what is printed for people goes through base/text. Usage: check_style.py
-SOURCE_ROOT"""
+both say, that what is printed for people goes through base/text, and that numbers are printed and
+read in one place. Usage: check_style.py SOURCE_ROOT"""
 import configparser
 import pathlib
 import re
 import sys
+
+# Text of numbers goes through base/number.h: the C library's functions follow the host's locale.
+CALL = re.compile(r"\b(v?(?:f|s|sn|d|as)?printf|strto(?:d|f|ld)|atof|setlocale|"
+                  r"strn?casecmp|strcasestr|tolower|toupper)\s*\(")
+FRACTION = re.compile(r"%[-+ #0']*(?:\d+|\*)?(?:\.(?:\d+|\*))?L?[aefgAEFG]|%\d*'")
+
+
+def arguments(text, start):
+    """The text of a call's arguments, from behind the parenthesis at its start."""
+    literal, depth, at = None, 1, start
+    while at < len(text) and depth:
+        c = text[at]
+        if literal:
+            at += c == "\\"
+            literal = None if c == literal else literal
+        elif c in "\"'":
+            literal = c
+        else:
+            depth += (c == "(") - (c == ")")
+        at += 1
+    return text[start:at]
+
+
+def locale_calls(name, text):
+    """Calls that follow the locale: all in the library; the program never leaves the C locale."""
+    if name.parts[0] not in ("src", "tools") or name.stem == "number":
+        return
+    for call in CALL.finditer(text):
+        prints = call[1].endswith("printf")
+        shown = FRACTION.search(arguments(text, call.end()).replace("%%", ""))
+        unknown = call[1].startswith("v")  # its format is somebody else's
+        if not prints or (name.parts[0] == "src" and (shown or unknown)):
+            yield text.count("\n", 0, call.start()) + 1, call[1]
 
 
 def raw_strings(text):
@@ -37,6 +70,8 @@ def main():
         data = path.read_bytes()
         if not data.endswith(b"\n") or data.endswith(b"\n\n"):
             problems.append(f"{name}: must end with one newline")
+        for number, call in locale_calls(name, data.decode()):
+            problems.append(f"{name}:{number}: {call} follows the locale; see src/base/number.h")
         for number, line in enumerate(data.decode().splitlines(), 1):
             if len(line) > limit:
                 problems.append(f"{name}:{number}: {len(line)} columns")

@@ -2,6 +2,7 @@
 #include "attack_options.h"
 #include "eval_task.h"
 
+#include "base/number.h"
 #include "report/eval.h"
 
 #include <math.h>
@@ -51,7 +52,7 @@ static int parse_share(double *out, const char *text, const char *option)
     *out = NAN;
     if (!text)
         return 0;
-    *out = strtod(text, &end);
+    *out = gb_number(text, &end);
     if (end == text || *end || !(*out >= 0 && *out <= 1))
         return gb_fail(GB_ERR_ARG, "%s '%s' is no share from 0 to 1, such as 0.9", option, text);
     return 0;

@@ -24,9 +24,14 @@ static size_t find_peak(size_t *live, const gb_store_info *store, size_t n, size
                         size_t *first, size_t *last)
 {
     size_t peak = 0;
-    for (size_t i = 0; i < n; i++)
-        for (int l = store[i].first; store[i].kind == GB_STORE_TEMP && l <= store[i].last; l++)
-            live[l] += store[i].bytes;
+    for (size_t i = 0; i < n; i++) { // what begins less what has ended, modulo 2^64
+        if (store[i].kind != GB_STORE_TEMP || store[i].first > store[i].last)
+            continue;
+        live[store[i].first] += store[i].bytes;
+        live[store[i].last + 1] -= store[i].bytes;
+    }
+    for (size_t l = 1; l < launches; l++)
+        live[l] += live[l - 1];
     *first = *last = 0;
     for (size_t l = 0; l < launches; l++) {
         if (live[l] > peak) {

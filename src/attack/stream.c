@@ -5,6 +5,7 @@
 // its neighbours, nor when somebody looks changes a bit of the result.
 #include "attack/internal.h"
 #include "attack/quantize.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -102,8 +103,8 @@ int gb_attack_check(const gb_attack *a, const gb_attack_item *item)
     }
     for (size_t k = 0; k < a->pixels; k++) {
         if (!(item->image[k] >= 0.0f && item->image[k] <= 1.0f)) {
-            snprintf(what, sizeof what, "holds %g, but pixels are in [0,1], not normalised",
-                     (double)item->image[k]);
+            gb_format(what, sizeof what, "holds %g, but pixels are in [0,1], not normalised",
+                      (double)item->image[k]);
             return fail_item(GB_ERR_ARG, item, what);
         }
     }

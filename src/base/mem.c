@@ -1,6 +1,7 @@
 // The arena: large blocks, bumped; a big piece gets a block of its own.
 #include "base/mem.h"
 
+#include "base/number.h"
 #include "base/parallel.h"
 #include "base/status.h"
 
@@ -110,11 +111,11 @@ char *gb_arena_printf(gb_arena *arena, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    int length = gb_vformat(NULL, 0, format, args);
     va_end(args);
     char *text = length < 0 ? NULL : gb_arena_alloc(arena, (size_t)length + 1);
     if (text)
-        vsnprintf(text, (size_t)length + 1, format, again);
+        gb_vformat(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
 }

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/name.h"
+#include "base/number.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -33,11 +34,11 @@ int gb_setting_find(const gb_setting **out, const gb_setting *table, size_t coun
 int gb_parse_eps(float *out, const char *text, const char *what)
 {
     char *end;
-    double over = 1, value = strtod(text, &end);
+    double over = 1, value = gb_number(text, &end);
     bool number = end != text;
     if (number && *end == '/') {
         const char *below = end + 1;
-        over = strtod(below, &end);
+        over = gb_number(below, &end);
         number = end != below;
     }
     if (!number || *end)
@@ -57,8 +58,8 @@ static int parse_flag(int *out, const gb_setting *setting, const char *text)
     static const char *const yes[] = {"1", "yes", "true", "on"};
     static const char *const no[] = {"0", "no", "false", "off"};
     for (size_t i = 0; i < GB_COUNT(yes); i++) {
-        if (!strcasecmp(text, yes[i]) || !strcasecmp(text, no[i])) {
-            *out = !strcasecmp(text, yes[i]);
+        if (gb_same_word(text, yes[i]) || gb_same_word(text, no[i])) {
+            *out = gb_same_word(text, yes[i]);
             return 0;
         }
     }
@@ -76,7 +77,7 @@ static int parse_choice(int *out, const gb_setting *setting, const char *text)
 static int parse_real(double *out, const gb_setting *setting, const char *text)
 {
     char *end;
-    double value = strtod(text, &end);
+    double value = gb_number(text, &end);
     if (end == text || *end)
         return gb_fail(GB_ERR_ARG, "%s '%s' is not a number", setting->name, text);
     if (!(value >= setting->min && value <= setting->max))
@@ -152,16 +153,16 @@ char *gb_setting_text(char *buf, size_t size, const void *fields, const gb_setti
         if (isnan(real))
             snprintf(buf, size, "%s", setting->unset);
         else if (levels > 0 && levels < 255 && (float)(levels / 255) == real)
-            snprintf(buf, size, "%.0f/255", levels);
+            gb_format(buf, size, "%.0f/255", levels);
         else
-            snprintf(buf, size, "%.6g", (double)real);
+            gb_format(buf, size, "%.6g", (double)real);
         break;
     }
     case GB_SETTING_REAL:
         if (isnan(wide))
             snprintf(buf, size, "%s", setting->unset);
         else
-            snprintf(buf, size, "%.9g", wide);
+            gb_format(buf, size, "%.9g", wide);
         break;
     case GB_SETTING_INT:
         snprintf(buf, size, "%d", number);

@@ -1,6 +1,8 @@
 // A printf whose strings cannot control a terminal.
 #include "base/text.h"
 
+#include "base/number.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -169,7 +171,7 @@ static void put_value(sink *to, const conversion *c, va_list *args)
     snprintf(format, sizeof format, "%%%s*.*%s", c->flags, c->type);
     const char letter = c->type[strlen(c->type) - 1];
     if (strchr("feEgGaA", letter))
-        n = snprintf(text, sizeof text, format, width, precision, va_arg(*args, double));
+        n = gb_format(text, sizeof text, format, width, precision, va_arg(*args, double));
     else if (letter == 'p')
         n = snprintf(text, sizeof text, "%p", va_arg(*args, void *));
     else if (c->type[0] == 'l' && c->type[1] == 'l')

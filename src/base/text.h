@@ -3,7 +3,8 @@
 //
 // Every %s is escaped: control characters (C0, DEL, C1), marks that change the direction of the
 // text, line and paragraph separators and what is not UTF-8 become \x1b or \u{202e}. The format
-// itself is printed as it is. Text that was escaped before stays the same.
+// itself is printed as it is. Text that was escaped before stays the same. Numbers have a decimal
+// point in every locale.
 #ifndef GB_BASE_TEXT_H
 #define GB_BASE_TEXT_H
 

@@ -1,6 +1,8 @@
 // How a model takes pictures: channels first or last, flat, without a batch, as whole numbers.
 #include "classifier/classifier.h"
 
+#include "base/name.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,16 +30,9 @@ static bool is(const gb_node *node, const char *type)
 
 int gb_layout_find(gb_layout *out, const char *name)
 {
-    *out = GB_LAYOUT_FIND;
-    if (!name)
-        return 0;
-    for (int i = 0; gb_layout_names[i]; i++) {
-        if (strcmp(gb_layout_names[i], name))
-            continue;
-        *out = (gb_layout)(i + 1);
-        return 0;
-    }
-    return gb_fail(GB_ERR_ARG, "unknown layout '%.40s'; it is one of nchw, nhwc, flat", name);
+    int found = name ? gb_name_among("layout", name, gb_layout_names) : -1;
+    *out = (gb_layout)(found < 0 ? GB_LAYOUT_FIND : found + GB_LAYOUT_NCHW);
+    return name && found < 0 ? found : 0;
 }
 
 // --- what the graph shows ---

@@ -1,10 +1,10 @@
 // Which of a model's outputs holds the classes.
 #include "classifier/classifier.h"
 
+#include "base/name.h"
 #include "engine/instance.h"
 #include "op/op.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,16 +69,24 @@ static bool ends_in_probabilities(const gb_value *v)
     return node && is_one_of(node->type, ends);
 }
 
+static bool holds_word(const char *name, const char *word)
+{
+    for (; *name; name++)
+        if (gb_begins_with(name, word))
+            return true;
+    return false;
+}
+
 static int judge_name(const char *name)
 {
     static const char *const classes[] = {"logit", "prob", "class", "softmax", "score", "predict",
                                           "label", NULL};
     static const char *const features[] = {"feat", "embed", "hidden", "pool", "repr", "aux", NULL};
     for (const char *const *w = features; *w; w++)
-        if (strcasestr(name, *w))
+        if (holds_word(name, *w))
             return -1;
     for (const char *const *w = classes; *w; w++)
-        if (strcasestr(name, *w))
+        if (holds_word(name, *w))
             return 1;
     return 0;
 }

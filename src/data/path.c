@@ -1,4 +1,5 @@
 // Finds the files of a data set by their names.
+#include "base/name.h"
 #include "data/internal.h"
 
 #include <dirent.h>
@@ -11,7 +12,7 @@
 bool gb_path_ends_in(const char *path, const char *ending)
 {
     size_t n = strlen(path), m = strlen(ending);
-    return n >= m && strcasecmp(path + n - m, ending) == 0;
+    return n >= m && gb_same_word(path + n - m, ending);
 }
 
 bool gb_path_exists(const char *path)

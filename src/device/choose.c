@@ -1,4 +1,6 @@
 // Chooses a device from a list by what a user typed.
+#include "base/name.h"
+#include "base/number.h"
 #include "device/device.h"
 
 #include <stdarg.h>
@@ -27,9 +29,8 @@ static bool better(const gb_device_info *a, const gb_device_info *b)
 
 static bool has_piece(const char *text, const char *piece)
 {
-    size_t length = strlen(piece);
     for (; *text; text++)
-        if (!strncasecmp(text, piece, length))
+        if (gb_begins_with(text, piece))
             return true;
     return false;
 }
@@ -41,7 +42,7 @@ static void append(char *text, size_t size, const char *format, ...)
     size_t used = strlen(text);
     va_list args;
     va_start(args, format);
-    vsnprintf(text + used, size - used, format, args);
+    gb_vformat(text + used, size - used, format, args);
     va_end(args);
 }
 
@@ -90,8 +91,8 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
     bool *match = calloc(count, sizeof *match);
     if (!match)
         return gb_fail(GB_ERR_NOMEM, "out of memory for %zu devices", count);
-    bool any = !strcasecmp(spec, "any"), cpu = !strcasecmp(spec, "cpu");
-    bool gpu = !strcasecmp(spec, "gpu"), numbered = parse_index(spec, &p, &d);
+    bool any = gb_same_word(spec, "any"), cpu = gb_same_word(spec, "cpu");
+    bool gpu = gb_same_word(spec, "gpu"), numbered = parse_index(spec, &p, &d);
     size_t matches = 0, best = 0;
     int err = 0;
     for (size_t i = 0; i < count; i++) {

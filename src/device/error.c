@@ -1,4 +1,5 @@
 // OpenCL error codes as names and as gb_status.
+#include "base/number.h"
 #include "device/internal.h"
 
 #include <stdarg.h>
@@ -39,7 +40,7 @@ int gb_cl_fail(cl_int code, const char *format, ...)
     char what[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    gb_vformat(what, sizeof what, format, args);
     va_end(args);
     int status = GB_ERR_DEVICE;
     if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||

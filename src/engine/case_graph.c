@@ -1,4 +1,5 @@
 // Turns a case's words into a graph and its made-up numbers.
+#include "base/number.h"
 #include "base/rng.h"
 #include "engine/selftest.h"
 
@@ -79,7 +80,7 @@ static gb_tensor *parse_list(gb_arena *arena, const char *text)
     const char *at = text + 1;
     while (*at && *at != ')' && *at != ']' && n < 64) {
         char *end;
-        v[n++] = strtod(at, &end);
+        v[n++] = gb_number(at, &end);
         rows += *end == ';';
         list = list || *end == ',';
         at = *end == ',' || *end == ';' ? end + 1 : end;
@@ -117,7 +118,7 @@ static int parse_attr(gb_attr *a, gb_arena *arena, char *word)
             ints[a->count++] = strtoll(text, &end, 10);
     } else if (strpbrk(text, ".e")) {
         a->kind = GB_ATTR_FLOAT;
-        a->f = strtof(text, NULL);
+        a->f = gb_number_float(text, NULL);
     } else {
         a->kind = GB_ATTR_INT;
         a->i = strtoll(text, NULL, 10);

@@ -1,4 +1,5 @@
 // The memory plan and the launches of a session as text.
+#include "base/number.h"
 #include "engine/internal.h"
 
 #include <stdio.h>
@@ -77,7 +78,7 @@ static void print_launch(FILE *f, size_t i, const gb_launch *l)
     fprintf(f, "%4zu %s %-10s %-16s %zux%zux%zu", i, l->backward ? "B" : "F", l->program, l->kernel,
             l->global[0], l->global[1], l->global[2]);
     if (l->flops > 0)
-        fprintf(f, " %.1f MFLOP", l->flops * 1e-6);
+        gb_print(f, " %.1f MFLOP", l->flops * 1e-6);
     fprintf(f, "  %s\n", l->node ? gb_node_text(l->node) : "");
 }
 

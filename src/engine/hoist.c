@@ -23,19 +23,16 @@ static bool read_transpose(transpose *t, const gb_node *node)
     return true;
 }
 
-// The node that reads `value` for every element of it and another operand.
-static gb_node *elementwise_reader(const gb_graph *g, const gb_value *value)
+// The node that alone reads `value`, for every element of it and another operand.
+static gb_node *elementwise_reader(const gb_readers *readers, const gb_value *value)
 {
     static const char *const types[] = {"Add", "Sub", "Mul", "Div"};
-    for (size_t i = 0; i < g->n_node; i++) {
-        gb_node *n = g->node[i];
-        if (n->n_in != 2 || (n->in[0] != value && n->in[1] != value) ||
-            !gb_shape_equal(&n->out[0]->shape, &value->shape))
-            continue;
-        for (size_t k = 0; k < GB_COUNT(types); k++)
-            if (!strcmp(n->type, types[k]))
-                return n;
-    }
+    gb_node *n = gb_only_reader(readers, value);
+    if (!n || n->n_in != 2 || !gb_shape_equal(&n->out[0]->shape, &value->shape))
+        return NULL;
+    for (size_t k = 0; k < GB_COUNT(types); k++)
+        if (!strcmp(n->type, types[k]))
+            return n;
     return NULL;
 }
 
@@ -125,14 +122,19 @@ static int hoist(gb_graph *g, const transpose *t, gb_node *node, gb_node *f)
 int gb_pass_hoist(gb_graph *g)
 {
     int err = 0, moved = 0;
-    for (size_t i = 0; i < g->n_node; i++) {
+    const size_t n = g->n_node; // the pass appends nodes, which are not of interest
+    gb_readers readers;
+    GB_TRY(gb_graph_readers(&readers, g));
+    for (size_t i = 0; i < n; i++) {
         gb_node *node = g->node[i], *f;
         transpose t;
-        bool more = read_transpose(&t, node);
-        while (more && node->out[0]->uses == 1 && (f = elementwise_reader(g, node->out[0]))) {
+        if (!read_transpose(&t, node))
+            continue;
+        while ((f = elementwise_reader(&readers, node->out[0]))) {
             GB_TRY(hoist(g, &t, node, f));
-            more = err > 0;
-            moved += err;
+            if (err == 0)
+                break;
+            moved++;
         }
     }
     err = 0;
@@ -142,5 +144,6 @@ int gb_pass_hoist(gb_graph *g)
         GB_TRY(gb_pass_fuse(g));
     }
 fail:
+    gb_readers_free(&readers);
     return err;
 }

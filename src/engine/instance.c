@@ -1,6 +1,7 @@
 // From a model to an instance: every shape known for one batch, constants folded, no-ops gone.
 #include "engine/instance.h"
 
+#include "engine/fold.h"
 #include "engine/rebatch.h"
 #include "op/images.h"
 #include "op/index.h"
@@ -11,10 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Elements of all folded constants together at most; and of one when only shapes are wanted, as
-// large constants decide no shape.
-static const int64_t max_folded = (int64_t)1 << 28, max_for_shapes = 1 << 16;
-
 typedef struct build {
     const gb_graph *model;
     gb_graph *g;
@@ -24,7 +21,8 @@ typedef struct build {
     size_t n_binding;
     const gb_params *params;
     bool shapes_only;
-    int64_t folded; // elements so far
+    double fold_seconds; // 0: as usual
+    gb_folding folding;
     const gb_rebatch *rebatch; // NULL: at the model's own batch
     // The same at another batch, where constants that differ depend on how many images there are;
     // NULL: none does.
@@ -171,59 +169,14 @@ static gb_node *copy_node(build *b, const gb_node *original)
     return node;
 }
 
-static bool is_foldable(const build *b, const gb_node *node)
+static bool is_foldable(const gb_node *node)
 {
     if (!node->op->eval)
         return false;
     for (int i = 0; i < node->n_in; i++)
         if (node->in[i] && !node->in[i]->data && !node->op->shape_only)
             return false;
-    for (int i = 0; i < node->n_out; i++)
-        if (b->shapes_only && node->out[i] &&
-            gb_shape_count(&node->out[i]->shape) > max_for_shapes)
-            return false;
     return true;
-}
-
-static int fold(build *b, gb_node *node)
-{
-    size_t n_in = (size_t)node->n_in, n_out = (size_t)node->n_out;
-    const gb_tensor **in = calloc(n_in + 1, sizeof *in);
-    gb_tensor **out = calloc(n_out + 1, sizeof *out);
-    int err = 0;
-    if (!in || !out) {
-        err = gb_fail(GB_ERR_NOMEM, "out of memory");
-        goto fail;
-    }
-    for (size_t i = 0; i < n_in; i++)
-        in[i] = node->in[i] ? node->in[i]->data : NULL;
-    for (size_t i = 0; i < n_out; i++) {
-        const gb_value *v = node->out[i];
-        if (!v)
-            continue;
-        int64_t count = gb_shape_count(&v->shape);
-        if (count > max_folded - b->folded) {
-            err = gb_fail(GB_ERR_UNSUPPORTED, "%s: makes a constant of %" PRId64 " elements, too "
-                          "many", gb_node_text(node), count);
-            goto fail;
-        }
-        b->folded += count;
-        if (!(out[i] = gb_tensor_create(&b->g->arena, v->type, &v->shape))) {
-            err = GB_ERR_NOMEM;
-            goto fail;
-        }
-    }
-    GB_TRY(node->op->eval(node, in, out));
-    for (size_t i = 0; i < n_out; i++) {
-        if (!node->out[i])
-            continue;
-        node->out[i]->data = out[i];
-        node->out[i]->producer = NULL;
-    }
-fail:
-    free(in);
-    free(out);
-    return err;
 }
 
 // True if the first output is the first input, element by element in the same shape.
@@ -286,7 +239,7 @@ static void settle_counted(const build *b, const gb_node *node, const gb_node *o
 
 static int add_node(build *b, const gb_node *original)
 {
-    bool noop = false;
+    bool noop = false, folded = false;
     int err = 0;
     gb_node *node = copy_node(b, original);
     if (!node)
@@ -298,19 +251,23 @@ static int add_node(build *b, const gb_node *original)
     gb_images_follow(node);
     if (b->rebatch)
         GB_TRY(gb_rebatch_check(b->rebatch, node, original));
-    bool folded = is_foldable(b, node);
-    if (folded)
-        GB_TRY(fold(b, node));
-    else
+    if (is_foldable(node))
+        GB_TRY(gb_fold(&b->folding, node, &folded));
+    if (!folded)
         GB_TRY(is_noop(&noop, node));
     settle_counted(b, node, original);
-    for (int i = 0; i < node->n_out; i++)
-        if (node->out[i])
-            b->map[original->out[i]->id] = node->out[i];
     if (noop && b->is_output[original->out[0]->id])
         noop = false; // the output keeps its name
-    if (noop)
-        b->map[original->out[0]->id] = node->in[0];
+    for (int i = 0; i < node->n_out; i++) {
+        if (!node->out[i])
+            continue;
+        gb_value *v = noop ? node->in[0] : node->out[i];
+        b->map[original->out[i]->id] = v;
+        v->uses += original->out[i]->uses;
+    }
+    for (int i = 0; i < node->n_in && (folded || noop); i++)
+        if (original->in[i])
+            gb_fold_release(&b->folding, b->map[original->in[i]->id]);
     if (folded || noop)
         b->g->n_node--;
 fail:
@@ -368,6 +325,7 @@ static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
         err = gb_fail(GB_ERR_NOMEM, "out of memory");
         goto fail;
     }
+    gb_folding_begin(&b->folding, b->g, b->fold_seconds, b->shapes_only);
     b->g->opset = model->opset;
     b->g->ir_version = model->ir_version;
     b->g->producer = model->producer;
@@ -394,6 +352,8 @@ static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
     GB_TRY(find_mixing(b->g));
     GB_TRY(gb_graph_prune(b->g));
 fail:
+    if (b->g && gb_folding_end(&b->folding) < 0)
+        err = GB_ERR_NOMEM;
     if (err < 0) {
         gb_graph_free(b->g);
         b->g = NULL;
@@ -425,7 +385,7 @@ static int refuse_mixing(const gb_graph *g, int64_t own)
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
                          const gb_binding *binding, size_t n_binding)
 {
-    return gb_graph_instantiate_with(out, model, batch, binding, n_binding, NULL);
+    return gb_graph_instantiate_with(out, model, batch, binding, n_binding, NULL, 0);
 }
 
 // The model's own batch: the first input that is not bound decides. 0: open.
@@ -508,9 +468,11 @@ fail:
 }
 
 int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
-                              const gb_binding *binding, size_t n_binding, const gb_params *params)
+                              const gb_binding *binding, size_t n_binding,
+                              const gb_params *params, double fold_seconds)
 {
-    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params};
+    build b = {.model = model, .binding = binding, .n_binding = n_binding, .params = params,
+               .fold_seconds = fold_seconds};
     int err = instantiate(&b, batch);
     *out = b.g;
     return err;

@@ -13,10 +13,10 @@
 int gb_graph_instantiate(gb_graph **out, const gb_graph *model, int64_t batch,
                          const gb_binding *binding, size_t n_binding);
 // The same where the initializers among params (NULL: none) are values without data, their `param`
-// set.
+// set. fold_seconds: for the folding of constants (engine/fold.h); 0: as usual.
 int gb_graph_instantiate_with(gb_graph **out, const gb_graph *model, int64_t batch,
                               const gb_binding *binding, size_t n_binding,
-                              const gb_params *params);
+                              const gb_params *params, double fold_seconds);
 
 // Why the images of a batch cannot go through the model together (gb_graph.mixes); NULL: they can.
 // malloc'ed. Errors are those of instantiating the model for that batch.

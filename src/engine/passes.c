@@ -154,44 +154,37 @@ static bool bias_is_simple(const gb_node *layer, int axis)
 
 // --- what may follow ---
 
-// The only reader of `value`, with `value` among its inputs; NULL where there are more, or it is an
-// output of the graph.
-static gb_node *only_reader(const gb_graph *g, const gb_value *value, size_t from)
+// A graph whose nodes are being fused. Those that are gone keep their places until the end.
+typedef struct fusing {
+    gb_graph *g;
+    gb_readers readers; // as they were before
+} fusing;
+
+static int fusing_begin(fusing *f, gb_graph *g)
+{
+    f->g = g;
+    for (size_t i = 0; i < g->n_node; i++)
+        g->node[i]->place = i;
+    return gb_graph_readers(&f->readers, g);
+}
+
+static void fusing_end(fusing *f)
+{
+    remove_dead(f->g);
+    gb_readers_free(&f->readers);
+}
+
+gb_node *gb_only_reader(const gb_readers *readers, const gb_value *value)
 {
     if (value->uses != 1)
         return NULL;
-    for (size_t i = from + 1; i < g->n_node; i++)
-        for (int j = 0; j < g->node[i]->n_in; j++)
-            if (g->node[i]->in[j] == value)
-                return g->node[i];
+    for (size_t i = readers->first[value->id]; i < readers->first[value->id + 1]; i++) {
+        gb_node *node = readers->node[i];
+        for (int k = 0; k < node->n_in && node->n_out > 0; k++)
+            if (node->in[k] == value)
+                return node;
+    }
     return NULL;
-}
-
-// Whether `value` is ready before node `at` runs (so that node `at` may read it).
-static bool comes_before(const gb_graph *g, const gb_value *value, size_t at)
-{
-    if (!value->producer)
-        return true;
-    for (size_t i = 0; i < at; i++)
-        if (g->node[i] == value->producer)
-            return true;
-    return false;
-}
-
-// Moves node i behind position `to`, keeping the order of the others.
-static void move_down(gb_graph *g, size_t i, size_t to)
-{
-    gb_node *node = g->node[i];
-    memmove(&g->node[i], &g->node[i + 1], (to - i) * sizeof *g->node);
-    g->node[to] = node;
-}
-
-static size_t position(const gb_graph *g, const gb_node *node)
-{
-    size_t i = 0;
-    while (g->node[i] != node)
-        i++;
-    return i;
 }
 
 static bool fuse_residual(gb_graph *g, gb_node *layer, gb_node *add)
@@ -207,12 +200,16 @@ static bool fuse_residual(gb_graph *g, gb_node *layer, gb_node *add)
     if (other == y || other->data || !gb_shape_equal(&other->shape, &y->shape) ||
         !gb_shape_equal(&other->shape, &add->out[0]->shape))
         return false;
-    // The sum runs where the addition stood if the other operand is later than the layer.
-    size_t at = position(g, layer), target = position(g, add);
-    if (!comes_before(g, other, at))
-        move_down(g, at, target - 1);
     layer->residual = other;
     take_output(layer, add);
+    // The sum runs where the addition stood if the other operand is later than the layer.
+    if (other->producer && other->producer->place > layer->place) {
+        const size_t here = layer->place;
+        layer->place = add->place;
+        add->place = here;
+        g->node[layer->place] = layer;
+        g->node[here] = add;
+    }
     return true;
 }
 
@@ -248,54 +245,64 @@ static bool fuse_activation(gb_node *layer, gb_node *next)
 }
 
 // BatchNormalizations that have no layer before them to go into take at least the activation.
-static void fuse_norms(gb_graph *g)
+static void fuse_norms(fusing *f)
 {
+    gb_graph *g = f->g;
     for (size_t i = 0; i < g->n_node; i++) {
         gb_node *norm = g->node[i];
-        bool fixed = is(norm, "BatchNormalization") && norm->n_in == 5 && !norm->in[0]->data &&
-                     (norm->n_out == 1 || !norm->out[1]);
+        bool fixed = norm->n_out > 0 && is(norm, "BatchNormalization") && norm->n_in == 5 &&
+                     !norm->in[0]->data && (norm->n_out == 1 || !norm->out[1]);
         for (int k = 1; fixed && k < 5; k++)
             fixed = norm->in[k] && norm->in[k]->data;
-        gb_node *next = fixed ? only_reader(g, norm->out[0], i) : NULL;
-        if (next && next->n_out == 1 && fuse_activation(norm, next))
-            remove_dead(g);
+        gb_node *next = fixed ? gb_only_reader(&f->readers, norm->out[0]) : NULL;
+        if (next && next->n_out == 1)
+            fuse_activation(norm, next);
     }
+}
+
+// A layer takes what follows it, as long as it can.
+static int fuse_layer(fusing *f, gb_node *layer, int axis)
+{
+    gb_graph *g = f->g;
+    const int64_t channels = layer->out[0]->shape.dim[axis];
+    int err = 0;
+    float *scale = gb_arena_array(&g->arena, (size_t)channels * 2, sizeof *scale);
+    if (!scale)
+        return GB_ERR_NOMEM;
+    for (;;) {
+        gb_node *next = gb_only_reader(&f->readers, layer->out[0]);
+        if (!next || next->n_out != 1)
+            break;
+        if (!layer->residual && !layer->act.on && is_constant(layer) &&
+            bias_is_simple(layer, axis) &&
+            as_affine(next, layer->out[0], axis, scale, scale + channels)) {
+            GB_TRY(fold_affine(layer, axis, scale, scale + channels));
+            take_output(layer, next);
+        } else if (gb_fold_norm(layer, next)) {
+            take_output(layer, next);
+        } else if (!fuse_residual(g, layer, next) && !fuse_activation(layer, next)) {
+            break;
+        }
+    }
+fail:
+    return err;
 }
 
 int gb_pass_fuse(gb_graph *g)
 {
+    fusing f = {0};
     int err = 0;
+    GB_TRY(fusing_begin(&f, g));
     for (size_t i = 0; i < g->n_node; i++) {
         gb_node *layer = g->node[i];
-        int axis = gb_layer_axis(layer);
-        if (axis < 0)
-            continue;
-        int64_t channels = layer->out[0]->shape.dim[axis];
-        float *scale = gb_arena_array(&g->arena, (size_t)channels * 2, sizeof *scale);
-        if (!scale)
-            return GB_ERR_NOMEM;
-        for (;;) {
-            size_t at = position(g, layer);
-            gb_node *next = only_reader(g, layer->out[0], at);
-            if (!next || next->n_out != 1)
-                break;
-            if (!layer->residual && !layer->act.on && is_constant(layer) &&
-                bias_is_simple(layer, axis) &&
-                as_affine(next, layer->out[0], axis, scale, scale + channels)) {
-                GB_TRY(fold_affine(layer, axis, scale, scale + channels));
-                take_output(layer, next);
-            } else if (gb_fold_norm(layer, next)) {
-                take_output(layer, next);
-            } else if (!fuse_residual(g, layer, next) && !fuse_activation(layer, next)) {
-                break;
-            }
-            remove_dead(g);
-        }
-        if (g->node[i] != layer)
-            i--; // the layer moved down; the node now here has not been looked at
+        int axis = layer->n_out > 0 ? gb_layer_axis(layer) : -1;
+        if (axis >= 0)
+            GB_TRY(fuse_layer(&f, layer, axis));
     }
-    fuse_norms(g);
+    fuse_norms(&f);
+    fusing_end(&f);
     GB_TRY(gb_graph_prune(g));
 fail:
+    gb_readers_free(&f.readers);
     return err;
 }

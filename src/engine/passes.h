@@ -13,6 +13,11 @@ int gb_pass_fuse(gb_graph *g);
 // Transpose of a layer's output to in front of it, and fuses it there.
 int gb_pass_hoist(gb_graph *g);
 
+// The node that reads `value` as an input and is alone in doing so; NULL where there is none or the
+// graph hands the value out. The graph may have changed since its readers were listed, as long as
+// nobody new reads the value.
+gb_node *gb_only_reader(const gb_readers *readers, const gb_value *value);
+
 // The output channels' axis of a layer that can take what follows it; -1 if the node is none.
 int gb_layer_axis(const gb_node *node);
 

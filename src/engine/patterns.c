@@ -5,6 +5,7 @@
 // their arguments in either order, Mul by a number also matches Div by its inverse.
 #include "engine/patterns.h"
 
+#include "base/number.h"
 #include "op/op.h"
 
 #include <ctype.h>
@@ -70,7 +71,7 @@ static int parse(tree *t, const char **at)
         ++*at;
     if (isdigit((unsigned char)**at)) {
         char *end;
-        self->number = strtod(*at, &end);
+        self->number = gb_number(*at, &end);
         *at = end;
     } else if (islower((unsigned char)**at)) {
         self->letter = *(*at)++;
@@ -198,6 +199,18 @@ static bool is_layer_norm(const match *m)
 
 // --- replacing ---
 
+// One read of the value is over: what was computed for nobody else goes, too.
+static void forget(gb_value *v)
+{
+    gb_node *node = v->producer;
+    bool read = --v->uses > 0 || !node;
+    for (int i = 0; !read && i < node->n_out; i++)
+        read = node->out[i] && node->out[i]->uses > 0;
+    for (int i = 0; !read && i < node->n_in; i++)
+        if (node->in[i])
+            forget(node->in[i]);
+}
+
 // The root of the match becomes the new operator.
 static int replace(gb_graph *g, const rule *r, match *m)
 {
@@ -214,13 +227,18 @@ static int replace(gb_graph *g, const rule *r, match *m)
                             .f = (float)gb_tensor_get(m->bound[r->epsilon - 'a']->data, 0)};
     if (r->approximate)
         attr[0] = (gb_attr){.name = "approximate", .kind = GB_ATTR_STRING, .s = r->approximate};
+    for (int i = 0; i < n_in; i++)
+        in[i]->uses++;
+    for (int i = 0; i < root->n_in; i++)
+        if (root->in[i])
+            forget(root->in[i]);
     root->type = r->type;
     root->op = gb_op_find(r->type);
     root->in = in;
     root->n_in = n_in;
     root->attr = attr;
     root->n_attr = n_attr;
-    return gb_graph_prune(g);
+    return 0;
 }
 
 static int apply(gb_graph *g, const rule *r, bool *changed)
@@ -232,13 +250,12 @@ static int apply(gb_graph *g, const rule *r, bool *changed)
     for (size_t i = 0; i < g->n_node; i++) {
         gb_node *node = g->node[i];
         match m = {.tree = &t};
-        if (node->n_out != 1 || !match_value(&m, 0, node->out[0]) || !is_closed(&m) ||
-            !gb_shape_equal(&m.bound['x' - 'a']->shape, &node->out[0]->shape) ||
+        if (node->n_out != 1 || !node->out[0]->uses || !match_value(&m, 0, node->out[0]) ||
+            !is_closed(&m) || !gb_shape_equal(&m.bound['x' - 'a']->shape, &node->out[0]->shape) ||
             m.bound['x' - 'a']->data || (r->epsilon && !is_layer_norm(&m)))
             continue;
         GB_TRY(replace(g, r, &m));
         *changed = true;
-        i = (size_t)-1; // pruning moved the nodes
     }
 fail:
     return err;
@@ -252,6 +269,8 @@ int gb_pass_patterns(gb_graph *g)
         changed = false;
         for (size_t i = 0; i < GB_COUNT(rules); i++)
             GB_TRY(apply(g, &rules[i], &changed));
+        if (changed)
+            GB_TRY(gb_graph_prune(g));
     }
 fail:
     return err;

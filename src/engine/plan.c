@@ -1,6 +1,8 @@
 // Plans and allocates the stores of a recorded schedule.
 #include "engine/plan.h"
 
+#include "engine/occupancy.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +42,18 @@ static bool follows(const gb_emit *e, const gb_store *s, const gb_store *in)
     return uses == 1;
 }
 
+// The store in whose place s lies; those on the way there are told.
 static gb_store *place_of(gb_store *s)
 {
-    while (s->over)
-        s = s->over;
-    return s;
+    gb_store *place = s;
+    while (place->over)
+        place = place->over;
+    while (s->over) {
+        gb_store *next = s->over;
+        s->over = place;
+        s = next;
+    }
+    return place;
 }
 
 static void share_places(gb_emit *e, bool separate)
@@ -69,90 +78,114 @@ static int by_size(const void *a, const void *b)
     return x->id - y->id;
 }
 
-static int by_offset(const void *a, const void *b)
+// The stores that the arenas hold, each at its times.
+typedef struct layout {
+    gb_store **temp; // the largest first
+    int *arena;      // of each
+    size_t n;
+    int *start;      // how many launches up to each one are the first of a store
+    gb_occupancy *taken[GB_MAX_ARENAS];
+} layout;
+
+// Time is counted in launches at which stores begin: two that meet do so at one of these.
+static size_t begin_of(const layout *l, const gb_store *s)
 {
-    const gb_store *x = *(gb_store *const *)a, *y = *(gb_store *const *)b;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
+    return (size_t)l->start[s->first] - 1;
 }
 
-// The lowest offset of arena `arena` where `s` fits beside those that live at the same time. `busy`
-// is scratch.
-static size_t lowest(const gb_store *s, gb_store *const *placed, const int *arena_of, size_t n,
-                     int arena, size_t align, gb_store **busy)
+static size_t end_of(const layout *l, const gb_store *s)
 {
-    size_t n_busy = 0, offset = 0;
-    for (size_t i = 0; i < n; i++)
-        if (arena_of[i] == arena && placed[i]->first <= s->until && placed[i]->until >= s->first)
-            busy[n_busy++] = placed[i];
-    qsort(busy, n_busy, sizeof *busy, by_offset);
-    for (size_t i = 0; i < n_busy; i++) {
-        if (busy[i]->offset >= offset + s->bytes)
+    return (size_t)l->start[s->until] - 1;
+}
+
+static int find_times(layout *l, size_t n_launch)
+{
+    l->start = calloc(n_launch + 1, sizeof *l->start);
+    if (!l->start)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for the memory plan");
+    for (size_t i = 0; i < l->n; i++)
+        l->start[l->temp[i]->first] = 1;
+    for (size_t i = 1; i <= n_launch; i++)
+        l->start[i] += l->start[i - 1];
+    return 0;
+}
+
+// Gives store i an arena, and the lowest offset there that is free for its whole life.
+static int place(layout *l, size_t i, size_t n_launch, size_t limit, size_t align)
+{
+    gb_store *s = l->temp[i];
+    int arena = 0, err = 0;
+    const size_t size = gb_align(s->bytes, align);
+    for (; arena < GB_MAX_ARENAS; arena++) {
+        if (!l->taken[arena] &&
+            !(l->taken[arena] = gb_occupancy_create((size_t)l->start[n_launch])))
+            return GB_ERR_NOMEM;
+        s->offset = gb_occupancy_lowest(l->taken[arena], begin_of(l, s), end_of(l, s), size,
+                                        limit - s->bytes);
+        if (s->offset <= limit - s->bytes)
             break;
-        size_t end = gb_align(busy[i]->offset + busy[i]->bytes, align);
-        offset = end > offset ? end : offset;
     }
-    return offset;
+    if (arena == GB_MAX_ARENAS)
+        return gb_fail(GB_ERR_DEVICE_MEM,
+                       "the plan needs more than %d buffers of %zu MB; use a smaller batch",
+                       GB_MAX_ARENAS, limit >> 20);
+    l->arena[i] = arena;
+    GB_TRY(gb_occupancy_take(l->taken[arena], begin_of(l, s), end_of(l, s), s->offset,
+                             s->offset + size));
+fail:
+    return err;
 }
 
 // Gives each of the sorted temporaries an arena and an offset.
-static int lay_out(gb_plan *plan, const gb_device_info *info, gb_store **temp, int *arena_of,
-                   gb_store **busy, size_t n, bool separate)
+static int lay_out(gb_plan *plan, layout *l, const gb_emit *e, bool separate)
 {
-    size_t limit = info->max_alloc ? info->max_alloc : SIZE_MAX;
-    size_t align = info->align > 64 ? info->align : 64;
-    for (size_t i = 0; i < n; i++) {
-        gb_store *s = temp[i];
+    const size_t limit = e->info->max_alloc ? e->info->max_alloc : SIZE_MAX;
+    const size_t align = e->info->align > 64 ? e->info->align : 64;
+    int err = 0;
+    GB_TRY(find_times(l, e->n_launch));
+    for (size_t i = 0; i < l->n; i++) {
+        gb_store *s = l->temp[i];
         plan->naive_bytes += gb_align(s->bytes, align);
         if (s->bytes > limit)
             return gb_fail(GB_ERR_DEVICE_MEM, "%s needs %zu MB, more than the %zu MB that this "
                            "device allows in one piece; use a smaller batch", s->what,
                            s->bytes >> 20, limit >> 20);
-        int arena = -1;
-        while (!separate && ++arena < GB_MAX_ARENAS) {
-            s->offset = lowest(s, temp, arena_of, i, arena, align, busy);
-            if (s->offset + s->bytes <= limit)
-                break;
-        }
-        if (arena == GB_MAX_ARENAS)
-            return gb_fail(GB_ERR_DEVICE_MEM,
-                           "the plan needs more than %d buffers of %zu MB; use a smaller batch",
-                           GB_MAX_ARENAS, limit >> 20);
-        arena_of[i] = arena;
         if (separate)
             continue;
+        GB_TRY(place(l, i, e->n_launch, limit, align));
+        const int arena = l->arena[i];
         if (arena >= plan->arenas)
             plan->arenas = arena + 1;
         size_t end = gb_align(s->offset + s->bytes, align);
         if (end > plan->arena_bytes[arena])
             plan->arena_bytes[arena] = end;
     }
-    return 0;
+fail:
+    return err;
 }
 
 static int place_temporaries(gb_plan *plan, gb_emit *e, bool separate)
 {
     int err = 0;
-    size_t n = 0;
-    gb_store **temp = calloc(e->n_store + 1, sizeof *temp), **busy = calloc(e->n_store + 1,
-                                                                            sizeof *busy);
-    int *arena_of = calloc(e->n_store + 1, sizeof *arena_of);
-    if (!temp || !busy || !arena_of) {
+    layout l = {.temp = calloc(e->n_store + 1, sizeof *l.temp),
+                .arena = calloc(e->n_store + 1, sizeof *l.arena)};
+    if (!l.temp || !l.arena) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for the memory plan");
         goto fail;
     }
     for (size_t i = 0; i < e->n_store; i++)
         if (e->store[i]->kind == GB_STORE_TEMP && e->store[i]->first >= 0 && !e->store[i]->over)
-            temp[n++] = e->store[i];
-    qsort(temp, n, sizeof *temp, by_size);
-    GB_TRY(lay_out(plan, e->info, temp, arena_of, busy, n, separate));
+            l.temp[l.n++] = e->store[i];
+    qsort(l.temp, l.n, sizeof *l.temp, by_size);
+    GB_TRY(lay_out(plan, &l, e, separate));
     for (int a = 0; a < plan->arenas; a++)
         GB_TRY(gb_buf_create(&plan->arena[a], e->dev, plan->arena_bytes[a]));
-    for (size_t i = 0; i < n; i++) {
-        gb_store *s = temp[i];
+    for (size_t i = 0; i < l.n; i++) {
+        gb_store *s = l.temp[i];
         if (separate)
             GB_TRY(gb_buf_create(&s->buf, e->dev, s->bytes));
         else
-            GB_TRY(gb_buf_slice(&s->buf, plan->arena[arena_of[i]], s->offset, s->bytes));
+            GB_TRY(gb_buf_slice(&s->buf, plan->arena[l.arena[i]], s->offset, s->bytes));
     }
     for (size_t i = 0; i < e->n_store; i++) {
         gb_store *s = e->store[i], *place = place_of(s);
@@ -162,9 +195,11 @@ static int place_temporaries(gb_plan *plan, gb_emit *e, bool separate)
         s->buf = place->buf; // overlapping sub-buffers would be undefined
     }
 fail:
-    free(temp);
-    free(busy);
-    free(arena_of);
+    for (int a = 0; a < GB_MAX_ARENAS; a++)
+        gb_occupancy_free(l.taken[a]);
+    free(l.temp);
+    free(l.arena);
+    free(l.start);
     return err;
 }
 

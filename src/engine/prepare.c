@@ -103,14 +103,16 @@ static int instantiate(gb_graph **out, const gb_graph *model, const gb_session_o
     bool classifies = o->loss != GB_LOSS_NONE || o->scores != GB_SCORES_RAW;
     char why[600];
     gb_graph *one = NULL;
-    int err = gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params);
+    int err = gb_graph_instantiate_with(out, model, o->batch, o->binding, o->n_binding, o->params,
+                                        o->fold_seconds);
     if (!classifies || err == GB_ERR_NOMEM || (err == 0 && !(*out)->mixes))
         return err;
     snprintf(why, sizeof why, "%s", err < 0 ? gb_last_error() : (*out)->mixes);
     if (err == 0 && o->params)
         return gb_fail(GB_ERR_UNSUPPORTED, "%s; training takes models that keep images apart", why);
     if (!o->params && o->batch != 1 &&
-        gb_graph_instantiate_with(&one, model, 1, o->binding, o->n_binding, NULL) == 0) {
+        gb_graph_instantiate_with(&one, model, 1, o->binding, o->n_binding, NULL,
+                                  o->fold_seconds) == 0) {
         gb_graph_free(*out);
         *out = one;
         gb_log_line(o->log, GB_LOG_WARN, "one image at a time: %s", why);

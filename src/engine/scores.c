@@ -1,6 +1,7 @@
 // Finds the logits behind a classifier's output.
 #include "engine/scores.h"
 
+#include "base/name.h"
 #include "op/infer.h"
 #include "op/op.h"
 #include "op/pack.h"
@@ -22,15 +23,9 @@ const char *const gb_scores_names[] = {"find",          "logits",   "log-probabi
 
 int gb_scores_find(gb_scores *out, const char *name)
 {
-    *out = GB_SCORES_FIND;
-    for (int i = 0; name && gb_scores_names[i]; i++) {
-        if (strcmp(name, gb_scores_names[i]))
-            continue;
-        *out = (gb_scores)(GB_SCORES_FIND + i);
-        return 0;
-    }
-    return !name ? 0 : gb_fail(GB_ERR_ARG, "unknown scores '%.40s'; they are logits, "
-                               "log-probabilities, probabilities or sigmoids", name);
+    int found = name ? gb_name_among("scores", name, gb_scores_names) : 0;
+    *out = (gb_scores)(GB_SCORES_FIND + (found < 0 ? 0 : found));
+    return found < 0 ? found : 0;
 }
 
 static bool is(const gb_node *node, const char *type)

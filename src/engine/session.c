@@ -244,7 +244,7 @@ void gb_session_free(gb_session *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->emit.n_launch; i++)
+    for (size_t i = s->emit.n_launch; i-- > 0;) // PoCL looks for a kernel from the newest on
         gb_kernel_free(s->emit.launch[i]->ready);
     for (size_t i = 0; i < s->n_port && s->chunks > 1; i++)
         gb_buf_free(s->port[i].whole);

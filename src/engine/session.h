@@ -47,6 +47,8 @@ typedef struct gb_session_options {
     bool keep_all;          // no memory reuse: every value stays readable (debugging, oclgrind)
     const struct gb_choices *choices; // how layers are computed (op/choice.h); NULL: as
                                       // the tuner found (engine/tune.h)
+    double fold_seconds;    // for what the host computes of constants alone beforehand, the rest is
+                            // the device's or refused; 0: as usual
     bool no_fusion;         // run the graph as it is (tests of the passes)
     const gb_log *log;
 } gb_session_options;

@@ -1,5 +1,6 @@
 // Runs the tuner's trials in child processes and keeps what they find.
 #include "base/child.h"
+#include "base/number.h"
 #include "engine/tune.h"
 
 #include <stdlib.h>
@@ -113,8 +114,9 @@ static int hear(run *t, char *line)
         return gb_fail(atoi(field[1]), "%s", field[2]);
     if (!strcmp(field[0], "best") && n == 6) {
         *t->way = 0;
-        return store(t, &(gb_tuned){.key = field[1], .way = field[2], .ms = atof(field[3]),
-                                    .usual = field[4], .usual_ms = atof(field[5])});
+        return store(t, &(gb_tuned){.key = field[1], .way = field[2], .usual = field[4],
+                                    .ms = gb_number(field[3], NULL),
+                                    .usual_ms = gb_number(field[5], NULL)});
     }
     if (!strcmp(field[0], "try") && n == 3) {
         snprintf(t->key, sizeof t->key, "%s", field[1]);

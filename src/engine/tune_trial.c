@@ -1,4 +1,5 @@
 // Trials of the tuner: one layer alone, in every way, compared with the plain GEMM and timed.
+#include "base/number.h"
 #include "base/rng.h"
 #include "engine/internal.h"
 #include "engine/tune.h"
@@ -196,7 +197,7 @@ static void try_way(bench *b, const char *way)
         if (trial_run(&t, b) < 0 || trial_time(&t, b, LEAST_ROUNDS, worth_timing) < 0) {
             tell_wrong(b, way, gb_last_error());
         } else if (difference(&t, b) > tolerance) {
-            snprintf(why, sizeof why, "differs by %.2g", difference(&t, b));
+            gb_format(why, sizeof why, "differs by %.2g", difference(&t, b));
             tell_wrong(b, way, why);
         } else if (!b->best.s || t.seconds < b->best.seconds) {
             trial_free(&b->best);
@@ -269,8 +270,8 @@ static int tune_layer(bench *b, const gb_tune_result *so_far)
     }
     const bool won = b->best.s && b->best.seconds < worth_choosing * b->usual.seconds;
     const trial *winner = won ? &b->best : &b->usual;
-    fprintf(b->lines, "best\t%s\t%s\t%.9g\t%s\t%.9g\n", b->layer->key, winner->way,
-            1e3 * winner->seconds, b->usual.way, 1e3 * b->usual.seconds);
+    gb_print(b->lines, "best\t%s\t%s\t%.9g\t%s\t%.9g\n", b->layer->key, winner->way,
+             1e3 * winner->seconds, b->usual.way, 1e3 * b->usual.seconds);
 fail:
     if (err < 0)
         tell_wrong(b, "usual", gb_last_error());

@@ -1,4 +1,5 @@
 // The database of tuned layers: a JSON file in the cache folder, replaced whole.
+#include "base/number.h"
 #include "engine/tune.h"
 
 #include "base/file.h"
@@ -133,7 +134,9 @@ int gb_tuned_save(const gb_tuned_list *list, const char *identity)
                                                 t->usual_ms));
     }
     json = json_pack("{s:s, s:o}", "device", identity, "layers", layers);
+    const locale_t before = gb_plain_begin();
     text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+    gb_plain_end(before);
     if (!text) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for the tuner's database");
         goto fail;

@@ -2,6 +2,7 @@
 #include "eval/record.h"
 
 #include "base/file.h"
+#include "base/number.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,14 +58,14 @@ enum { FIELDS = 12 }; // that are numbers
 static void put_row(FILE *file, const gb_eval_row *r, bool attack, bool eight_bit,
                     const char *name)
 {
-    fprintf(file, "%lld,%d,%d,%.9g,%d,", (long long)r->item, r->label, r->clean,
-            (double)r->probability, r->clean == r->label);
+    gb_print(file, "%lld,%d,%d,%.9g,%d,", (long long)r->item, r->label, r->clean,
+             (double)r->probability, r->clean == r->label);
     if (attack) {
         fprintf(file, "%d,%d,", r->adversarial, r->robust);
         if (eight_bit)
             fprintf(file, "%d", r->robust_8bit);
-        fprintf(file, ",%d,%d,%.9g,%.9g,", r->iterations, r->zero_gradients, (double)r->linf,
-                (double)r->l2);
+        gb_print(file, ",%d,%d,%.9g,%.9g,", r->iterations, r->zero_gradients, (double)r->linf,
+                 (double)r->l2);
     } else {
         fputs(",,,,,,,", file);
     }
@@ -85,7 +86,7 @@ static bool parse_row(gb_eval_row *r, const char *line)
     double v[FIELDS];
     for (int i = 0; i < FIELDS; i++) {
         char *end = (char *)line;
-        v[i] = *line == ',' ? 0 : strtod(line, &end);
+        v[i] = *line == ',' ? 0 : gb_number(line, &end);
         if (*end != ',' || (i == 0 && end == line) || !isfinite(v[i]) || fabs(v[i]) > 0x1p31)
             return false;
         line = end + 1;

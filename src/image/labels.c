@@ -2,6 +2,8 @@
 #include "image/labels.h"
 
 #include "base/file.h"
+#include "base/name.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <jansson.h>
@@ -144,7 +146,9 @@ static int add_json(gb_labels *labels, size_t *capacity, int64_t index, const js
 static int decode_json(gb_labels *labels, size_t *capacity, const void *bytes, size_t size)
 {
     json_error_t why;
+    const locale_t before = gb_plain_begin();
     json_t *value, *root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &why);
+    gb_plain_end(before);
     const char *key;
     size_t i;
     int err = 0;
@@ -280,7 +284,7 @@ char *gb_labels_text(char *buf, size_t size, const gb_labels *labels, int64_t in
 
 static char fold(char c)
 {
-    return c == '_' ? ' ' : (char)tolower((unsigned char)c);
+    return c == '_' ? ' ' : gb_lower(c);
 }
 
 static bool same(const char *a, const char *b, size_t length)

@@ -2,6 +2,7 @@
 #include "image/list.h"
 
 #include "base/file.h"
+#include "base/name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 static bool ends_in(const char *path, const char *ending)
 {
     size_t n = strlen(path), m = strlen(ending);
-    return n > m && strcasecmp(path + n - m, ending) == 0;
+    return n > m && gb_same_word(path + n - m, ending);
 }
 
 static bool is_picture(const char *path)

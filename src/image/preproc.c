@@ -2,6 +2,7 @@
 #include "image/preproc.h"
 
 #include "base/file.h"
+#include "base/number.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -128,7 +129,9 @@ int gb_preproc_parse(gb_preproc *out, const char *json, const char *name)
     const char *slash = strrchr(name, '/');
     *out = (gb_preproc){.range = 1.0f, .std = ALL(1.0f)};
     snprintf(out->name, sizeof out->name, "%s", slash ? slash + 1 : name);
+    const locale_t before = gb_plain_begin();
     json_t *object = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    gb_plain_end(before);
     if (!object)
         return gb_fail(GB_ERR_FORMAT, "%s: line %d of the preprocessing JSON: %s", name, why.line,
                        why.text);
@@ -153,7 +156,9 @@ int gb_preproc_json(char **out, const gb_preproc *p)
                           p->crop_w, p->crop_h, "bgr", p->bgr, "range", (double)p->range, "mean",
                           channels_json(p->mean, p->channels), "std",
                           channels_json(p->std, p->channels));
+    const locale_t before = gb_plain_begin();
     *out = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(EXACT)) : NULL;
+    gb_plain_end(before);
     json_decref(o);
     return *out ? 0 : gb_fail(GB_ERR_NOMEM, "out of memory for the preprocessing's JSON");
 }
@@ -266,11 +271,11 @@ char *gb_preproc_text(char *buf, size_t size, const gb_preproc *p)
         snprintf(resize, sizeof resize, "resize %d, crop ", p->resize);
     for (int i = 0; i < n; i++) {
         size_t m = strlen(mean), s = strlen(std);
-        snprintf(mean + m, sizeof mean - m, "%s%g", i ? " " : "", (double)p->mean[i]);
-        snprintf(std + s, sizeof std - s, "%s%g", i ? " " : "", (double)p->std[i]);
+        gb_format(mean + m, sizeof mean - m, "%s%g", i ? " " : "", (double)p->mean[i]);
+        gb_format(std + s, sizeof std - s, "%s%g", i ? " " : "", (double)p->std[i]);
     }
-    snprintf(buf, size, "%s: %s%s, %s in 0..%g, minus %s, over %s", p->name,
-             *resize ? resize : "resize to ", crop,
-             n == 1 ? "channels" : p->bgr ? "BGR" : "RGB", (double)p->range, mean, std);
+    gb_format(buf, size, "%s: %s%s, %s in 0..%g, minus %s, over %s", p->name,
+              *resize ? resize : "resize to ", crop,
+              n == 1 ? "channels" : p->bgr ? "BGR" : "RGB", (double)p->range, mean, std);
     return buf;
 }

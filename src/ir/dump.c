@@ -1,4 +1,5 @@
 // A graph as text: one line a value that no node makes, one line a node.
+#include "base/number.h"
 #include "ir/ir.h"
 
 #include "base/hash.h"
@@ -31,7 +32,7 @@ static void put_attr(FILE *file, const gb_attr *attr)
         fprintf(file, "%" PRId64, attr->i);
         break;
     case GB_ATTR_FLOAT:
-        fprintf(file, "%g", (double)attr->f);
+        gb_print(file, "%g", (double)attr->f);
         break;
     case GB_ATTR_STRING:
         fprintf(file, "\"%s\"", attr->s);
@@ -42,7 +43,7 @@ static void put_attr(FILE *file, const gb_attr *attr)
             if (attr->kind == GB_ATTR_INTS)
                 fprintf(file, "%s%" PRId64, i ? "," : "", attr->ints[i]);
             else
-                fprintf(file, "%s%g", i ? "," : "", (double)attr->floats[i]);
+                gb_print(file, "%s%g", i ? "," : "", (double)attr->floats[i]);
         if (attr->count > SHOWN)
             fprintf(file, ",...");
         break;
@@ -69,11 +70,11 @@ static void put_node(FILE *file, const gb_node *node)
     for (int k = 0; k < node->n_attr; k++)
         put_attr(file, &node->attr[k]);
     if (node->act.on && node->act.smooth)
-        fprintf(file, " act(f%d, %g, %g)", node->act.smooth, (double)node->act.lo,
-                (double)node->act.hi);
+        gb_print(file, " act(f%d, %g, %g)", node->act.smooth, (double)node->act.lo,
+                 (double)node->act.hi);
     else if (node->act.on)
-        fprintf(file, " act(%g, %g, %g)", (double)node->act.lo, (double)node->act.hi,
-                (double)node->act.slope);
+        gb_print(file, " act(%g, %g, %g)", (double)node->act.lo, (double)node->act.hi,
+                 (double)node->act.slope);
     fprintf(file, "  # %s\n", node->name);
 }
 

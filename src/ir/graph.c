@@ -283,6 +283,41 @@ int gb_graph_prune(gb_graph *graph)
     return 0;
 }
 
+int gb_graph_readers(gb_readers *r, const gb_graph *graph)
+{
+    const size_t n = graph->n_value;
+    size_t reads = 0;
+    for (size_t i = 0; i < graph->n_node; i++)
+        reads += (size_t)n_reads(graph->node[i]);
+    *r = (gb_readers){calloc(n + 2, sizeof *r->first), calloc(reads + 1, sizeof *r->node)};
+    if (!r->first || !r->node) {
+        gb_readers_free(r);
+        return gb_fail(GB_ERR_NOMEM, "out of memory for a graph of %zu nodes", graph->n_node);
+    }
+    // first[] is one ahead while it is filled.
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < graph->n_node; i++) {
+            for (int k = 0; k < n_reads(graph->node[i]); k++) {
+                const gb_value *v = read_at(graph->node[i], k);
+                if (v && pass == 0)
+                    r->first[v->id + 2]++;
+                else if (v)
+                    r->node[r->first[v->id + 1]++] = graph->node[i];
+            }
+        }
+        for (size_t i = 0; pass == 0 && i < n; i++)
+            r->first[i + 2] += r->first[i + 1];
+    }
+    return 0;
+}
+
+void gb_readers_free(gb_readers *r)
+{
+    free(r->first);
+    free(r->node);
+    *r = (gb_readers){0};
+}
+
 // Elements of a ConstantOfShape's output, 0 where it is no float or its shape is not known here.
 static int64_t filled(const gb_node *node)
 {

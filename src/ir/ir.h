@@ -117,6 +117,7 @@ struct gb_node {
     gb_node *norm;      // its scale goes into the weights at every run, its shift is in[2]; its
                         // own in[0] is the bias that the layer had, or NULL
 
+    size_t place; // where it stands in the list of nodes, while a pass needs to know
     void *state; // the operator's own, between its forward and its backward recording
 };
 
@@ -179,6 +180,14 @@ const char *gb_graph_meta(const gb_graph *graph, const char *key); // NULL: abse
 int gb_graph_sort(gb_graph *graph);
 // Sets every value's `uses`, drops nodes whose outputs nobody reads. The graph must be sorted.
 int gb_graph_prune(gb_graph *graph);
+// Which nodes read each value, as the graph is now: node[first[id]] up to node[first[id + 1]], in
+// order, once for each time that a node reads it.
+typedef struct gb_readers {
+    size_t *first;
+    gb_node **node;
+} gb_readers;
+int gb_graph_readers(gb_readers *readers, const gb_graph *graph);
+void gb_readers_free(gb_readers *readers);
 // Elements of the constants of floats: initializers, and what ConstantOfShape makes of a constant.
 int64_t gb_graph_parameters(const gb_graph *graph);
 // How many elements of the constants are NaN or infinite, *first the first constant that holds some

@@ -8,6 +8,7 @@
 #include "op/view.h"
 #include "ref/shape.h"
 
+#include <math.h>
 #include <string.h>
 
 static int infer(gb_node *node)
@@ -147,7 +148,7 @@ static void forward_one(gb_emit *e, gb_node *node, int k, gb_index *x, bool *cop
     *copied = true;
     bool ranks = x->out.rank == node->in[0]->shape.rank;
     const gb_view *dst = ranks && !repeated ? gb_emit_out_like(e, y, &from)
-                                            : gb_emit_out(e, y, gb_order_for(e->graph, y));
+                                            : gb_emit_out(e, y, gb_order_for(e, y));
     if (e->status || gb_shape_count(&x->out) == 0)
         return;
     // Gather's output is seen without the indices' own dimensions, through a temporary if need be.
@@ -232,9 +233,29 @@ static int backward(gb_emit *e, gb_node *node)
     return err < 0 ? err : e->status;
 }
 
+// Axis by axis, the taps of all outputs are multiplied.
+static double work(const gb_node *node)
+{
+    gb_arena arena = {0};
+    gb_index x;
+    double sum = 0;
+    for (int k = 0; k < node->n_out; k++) {
+        double reads = node->out[k] != NULL;
+        if (reads > 0 && gb_index_read(&x, &arena, node, k) < 0)
+            reads = INFINITY;
+        for (int d = 0; reads > 0 && !isinf(reads) && d < x.mapped.rank; d++) {
+            const gb_axis_map *map = &x.axis[d];
+            reads *= (double)(map->affine ? map->n_out : map->start[map->n_out]);
+        }
+        sum += reads;
+    }
+    gb_arena_finish(&arena);
+    return 8 * sum;
+}
+
 #define INDEX_OP(name, first, last) \
     GB_OP(name, .since = first, .until = last, .infer = infer, .eval = gb_ref_index, \
-          .forward = forward, .backward = backward, .images = gb_images_indexed)
+          .work = work, .forward = forward, .backward = backward, .images = gb_images_indexed)
 INDEX_OP(Slice, 1, 0);
 INDEX_OP(Split, 2, 0);
 INDEX_OP(Pad, 2, 0);

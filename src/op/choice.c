@@ -1,6 +1,8 @@
 // Looks up how a layer is to be computed.
 #include "op/choice.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,7 +69,7 @@ void gb_emit_note_way(gb_emit *e, const gb_choice_key *key, const char *way_form
     if (e->status)
         return;
     va_start(args, way_format);
-    vsnprintf(way, sizeof way, way_format, args);
+    gb_vformat(way, sizeof way, way_format, args);
     va_end(args);
     gb_launch *l = e->launch[e->n_launch - 1];
     l->key = *key->text ? gb_arena_strdup(&e->arena, key->text) : NULL;

@@ -75,7 +75,7 @@ static int forward(gb_emit *e, gb_node *node)
     int axis = axis_of(node);
     if (!node->out[0]->view.store && adjacent(node, axis))
         node->out[0]->view = node->in[0]->view;
-    gb_order order = gb_order_for(e->graph, node->out[0]);
+    gb_order order = gb_order_for(e, node->out[0]);
     const gb_view *whole = gb_emit_out(e, node->out[0], order);
     bool *copied = gb_arena_array(&e->arena, (size_t)node->n_in, sizeof *copied);
     int64_t start = 0;

@@ -25,5 +25,12 @@ fail:
     return err;
 }
 
-GB_OP(Conv, .since = 7, .infer = infer, .eval = gb_ref_conv, .forward = gb_conv_forward,
-      .backward = gb_conv_backward, .images = gb_images_leading);
+static double work(const gb_node *node)
+{
+    const gb_shape *w = &node->in[1]->shape;
+    const double taps = (double)gb_shape_count(w) / (double)(w->dim[0] ? w->dim[0] : 1);
+    return 24 * taps * (double)gb_shape_count(&node->out[0]->shape);
+}
+
+GB_OP(Conv, .since = 7, .infer = infer, .eval = gb_ref_conv, .work = work,
+      .forward = gb_conv_forward, .backward = gb_conv_backward, .images = gb_images_leading);

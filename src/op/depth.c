@@ -69,7 +69,7 @@ static int forward(gb_emit *e, gb_node *node)
 {
     gb_depth d;
     const gb_view *src = gb_emit_in(e, node->in[0], GB_ORDER_CHANNELS_LAST);
-    const gb_view *dst = gb_emit_out(e, node->out[0], gb_order_for(e->graph, node->out[0]));
+    const gb_view *dst = gb_emit_out(e, node->out[0], gb_order_for(e, node->out[0]));
     gb_depth_split(&d, node, src, dst);
     copy(e, &d, to_space(node), false);
     return e->status;

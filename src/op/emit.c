@@ -1,6 +1,8 @@
 // The recorder: launches and stores.
 #include "op/emit.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,7 @@ gb_launch *gb_emit_launch(gb_emit *e, const char *program, const char *kernel,
     if (e->status)
         return NULL;
     va_start(args, options_format);
-    vsnprintf(options, sizeof options, options_format, args);
+    gb_vformat(options, sizeof options, options_format, args);
     va_end(args);
     int err = gb_grow(&e->launch, &e->cap_launch, e->n_launch + 1, sizeof *e->launch);
     gb_launch *launch = err < 0 ? NULL : gb_arena_alloc(&e->arena, sizeof *launch);
@@ -194,15 +196,37 @@ static uint64_t hash_bytes(const void *data, size_t bytes)
     return h;
 }
 
+// Room for one more constant, at least a bucket for each.
+static int grow_buckets(gb_emit *e)
+{
+    const size_t n = e->n_bucket ? 2 * e->n_bucket : 64;
+    if (e->n_const < e->n_bucket)
+        return 0;
+    gb_store **bucket = calloc(n, sizeof *bucket);
+    if (!bucket)
+        return gb_fail(GB_ERR_NOMEM, "out of memory for constants");
+    for (size_t i = 0; i < e->n_store; i++) {
+        gb_store *s = e->store[i];
+        if (s->kind != GB_STORE_CONST)
+            continue;
+        s->next = bucket[s->hash % n];
+        bucket[s->hash % n] = s;
+    }
+    free(e->bucket);
+    e->bucket = bucket;
+    e->n_bucket = n;
+    return 0;
+}
+
 gb_store *gb_emit_const_take(gb_emit *e, void *data, size_t bytes, const char *what)
 {
     if (!data && !e->status)
         gb_emit_fail(e, gb_fail(GB_ERR_NOMEM, "out of memory for constant %s", what));
+    if (!e->status)
+        gb_emit_fail(e, grow_buckets(e));
     uint64_t hash = data && !e->status ? hash_bytes(data, bytes) : 0;
-    for (size_t i = 0; i < e->n_store && !e->status; i++) {
-        gb_store *s = e->store[i];
-        if (s->kind == GB_STORE_CONST && s->hash == hash && s->bytes == bytes &&
-            memcmp(s->data, data, bytes) == 0) {
+    for (gb_store *s = e->status ? NULL : e->bucket[hash % e->n_bucket]; s; s = s->next) {
+        if (s->hash == hash && s->bytes == bytes && memcmp(s->data, data, bytes) == 0) {
             free(data);
             return s;
         }
@@ -214,6 +238,9 @@ gb_store *gb_emit_const_take(gb_emit *e, void *data, size_t bytes, const char *w
     }
     store->data = data;
     store->hash = hash;
+    store->next = e->bucket[hash % e->n_bucket];
+    e->bucket[hash % e->n_bucket] = store;
+    e->n_const++;
     return store;
 }
 
@@ -244,7 +271,8 @@ static int find_concats(gb_emit *e)
 {
     gb_graph *g = e->graph;
     e->concat = gb_arena_array(&e->arena, g->n_value + 1, sizeof(gb_node *));
-    if (!e->concat)
+    e->concat_start = gb_arena_array(&e->arena, g->n_value + 1, sizeof *e->concat_start);
+    if (!e->concat || !e->concat_start)
         return GB_ERR_NOMEM;
     for (size_t n = 0; n < g->n_node; n++) {
         gb_node *node = g->node[n];
@@ -258,13 +286,15 @@ static int find_concats(gb_emit *e)
             continue; // a slice along other axes is no pixel matrix
         if (axis != 1 && shape->rank > 2 && shape->dim[axis] == 0)
             continue;
-        for (int i = 0; i < node->n_in; i++) {
+        int64_t start = 0;
+        for (int i = 0; i < node->n_in; start += node->in[i++]->shape.dim[axis]) {
             gb_value *v = node->in[i];
             gb_node **best = &e->concat[v->id];
             if (!v->producer || (*best && gb_shape_count(&(*best)->out[0]->shape) >=
                                               gb_shape_count(shape)))
                 continue;
             *best = node;
+            e->concat_start[v->id] = start;
         }
     }
     return 0;
@@ -274,7 +304,9 @@ int gb_emit_init(gb_emit *e, gb_device *dev, gb_graph *graph, bool want_grad)
 {
     *e = (gb_emit){.dev = dev, .info = gb_device_get_info(dev), .graph = graph,
                    .want_grad = want_grad, .ranks = 1};
-    e->status = find_concats(e);
+    e->status = gb_graph_readers(&e->readers, graph);
+    if (e->status == 0)
+        e->status = find_concats(e);
     return e->status;
 }
 
@@ -283,8 +315,10 @@ void gb_emit_finish(gb_emit *e)
     for (size_t i = 0; i < e->n_store; i++)
         gb_store_drop_data(e->store[i]);
     free(e->packing.table);
+    gb_readers_free(&e->readers);
     free(e->launch);
     free(e->store);
+    free(e->bucket);
     gb_arena_finish(&e->arena);
     *e = (gb_emit){0};
 }

@@ -27,6 +27,7 @@ struct gb_store {
     size_t bytes;
     void *data;        // CONST: malloc'ed host data, freed once it is uploaded
     uint64_t hash;     // CONST: of data
+    gb_store *next;    // CONST: the one before of the same bucket
     gb_store *grad;    // the gradient's store: same geometry, made on first use
     bool grad_written; // during recording: every element of the gradient is defined
     int grad_pending;  // contributions to the gradient that may still come
@@ -91,11 +92,15 @@ typedef struct gb_emit {
     size_t n_launch, cap_launch;
     gb_store **store;
     size_t n_store, cap_store;
+    gb_store **bucket; // [n_bucket]: the last constant of each remainder of the hash
+    size_t n_bucket, n_const;
     gb_node *node; // being recorded
     bool backward;
     bool want_grad;   // a backward schedule will follow: forward launches may write masks
     const struct gb_choices *choices; // how layers are to be computed (op/choice.h), or NULL
-    gb_node **concat; // [value id]: the Concat whose store holds the value, or NULL
+    gb_readers readers; // of each value
+    gb_node **concat; // [value id]: the Concat whose store holds the value, or NULL,
+    int64_t *concat_start; // and from which element of its axis on
     gb_store *params; // not NULL: the parameters' flat buffer, where values with `param` lie
     bool train;       // BatchNormalization uses the statistics of the batch
     int ranks;        // processes that have a part each of the batch; 1: all of it is here

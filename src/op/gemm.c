@@ -6,6 +6,8 @@
 #include "op/record.h"
 #include "ref/arithmetic.h"
 
+#include <math.h>
+
 int gb_gemm_read(const gb_node *node, gb_gemm *g)
 {
     const gb_shape *a = &node->in[0]->shape, *b = &node->in[1]->shape;
@@ -71,5 +73,12 @@ static int64_t images(const gb_node *node, int k)
     return !c || gb_holds_images(c) || gb_images_same(node, 2, y, inside) ? inside : 0;
 }
 
-GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm, .forward = gb_gemm_forward,
-      .backward = gb_gemm_backward, .images = images);
+static double work(const gb_node *node)
+{
+    gb_gemm g;
+    return gb_gemm_read(node, &g) < 0 ? INFINITY
+                                      : 2 * (double)g.m * (double)g.n * (double)(g.k + 4);
+}
+
+GB_OP(Gemm, .since = 7, .infer = infer, .eval = gb_ref_gemm, .work = work,
+      .forward = gb_gemm_forward, .backward = gb_gemm_backward, .images = images);

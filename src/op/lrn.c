@@ -5,6 +5,8 @@
 #include "op/norm.h"
 #include "ref/arithmetic.h"
 
+#include <math.h>
+
 int gb_lrn_read(const gb_node *node, gb_lrn *l)
 {
     const gb_shape *shape = &node->in[0]->shape;
@@ -49,5 +51,14 @@ static int64_t images(const gb_node *node, int k)
     return node->in[0]->images.inside;
 }
 
-GB_OP(LRN, .since = 7, .infer = infer, .eval = gb_ref_lrn,
+static double work(const gb_node *node)
+{
+    gb_lrn l;
+    if (gb_lrn_read(node, &l) < 0)
+        return INFINITY;
+    const int64_t taps = l.size < l.channels ? l.size : l.channels;
+    return 4 * (double)(taps + 8) * (double)gb_shape_count(&node->out[0]->shape);
+}
+
+GB_OP(LRN, .since = 7, .infer = infer, .eval = gb_ref_lrn, .work = work,
       .forward = gb_lrn_forward, .backward = gb_lrn_backward, .images = images);

@@ -6,6 +6,8 @@
 #include "op/record.h"
 #include "ref/arithmetic.h"
 
+#include <math.h>
+
 // The leading dimensions of a matrix.
 static gb_shape leading(const gb_shape *shape)
 {
@@ -86,5 +88,12 @@ static int64_t images(const gb_node *node, int k)
     return inside;
 }
 
-GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul, .forward = gb_matmul_forward,
-      .backward = gb_matmul_backward, .images = images);
+static double work(const gb_node *node)
+{
+    gb_matmul g;
+    return gb_matmul_read(node, &g) < 0
+               ? INFINITY : 2 * (double)gb_shape_count(&g.out) * (double)(g.k + 4);
+}
+
+GB_OP(MatMul, .since = 7, .infer = infer, .eval = gb_ref_matmul, .work = work,
+      .forward = gb_matmul_forward, .backward = gb_matmul_backward, .images = images);

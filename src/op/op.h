@@ -22,6 +22,10 @@ typedef struct gb_op {
     // of tests and `gibbon selftest`. Input shapes and constants are read from node->in as well.
     int (*eval)(const gb_node *node, const gb_tensor *const *in, gb_tensor *const *out);
 
+    // About how many nanoseconds eval takes, where that is not linear in the elements of inputs and
+    // outputs (windows, sums of products); NULL: it is. Inference has succeeded.
+    double (*work)(const gb_node *node);
+
     // Records the kernels that compute the outputs. NULL: the operator exists at fold time only.
     int (*forward)(gb_emit *e, gb_node *node);
 

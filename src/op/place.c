@@ -90,14 +90,12 @@ static void place_in_concat(gb_emit *e, gb_value *value, gb_node *concat)
     gb_value *whole = concat->out[0];
     if (axis < 0)
         axis += whole->shape.rank;
-    const gb_view *view = gb_emit_out(e, whole, gb_order_for(e->graph, whole));
-    int64_t start = 0;
-    for (int i = 0; i < concat->n_in && concat->in[i] != value; i++)
-        start += concat->in[i]->shape.dim[axis];
+    const gb_order order = whole->view.store ? GB_ORDER_PLAIN : gb_order_for(e, whole);
+    const gb_view *view = gb_emit_out(e, whole, order);
     if (e->status)
         return;
     value->view = *view;
-    value->view.offset += start * view->stride[axis];
+    value->view.offset += e->concat_start[value->id] * view->stride[axis];
 }
 
 static const gb_view *emit_out(gb_emit *e, gb_value *value, gb_order order, const gb_view *like)

@@ -7,6 +7,8 @@
 #include "op/window.h"
 #include "ref/arithmetic.h"
 
+#include <math.h>
+
 static int infer(gb_node *node)
 {
     gb_window w;
@@ -22,15 +24,22 @@ fail:
     return err;
 }
 
-GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
+static double work(const gb_node *node)
+{
+    gb_window w;
+    return gb_window_read(node, &w) < 0 ? INFINITY : 16 * (double)gb_window_taps(&w) *
+                                                     (double)gb_shape_count(&node->out[0]->shape);
+}
+
+GB_OP(MaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool, .work = work,
       .forward = gb_max_pool_forward, .backward = gb_max_pool_backward,
       .images = gb_images_planes);
-GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
+GB_OP(AveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool, .work = work,
       .forward = gb_average_pool_forward, .backward = gb_average_pool_backward,
       .images = gb_images_planes);
-GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool,
+GB_OP(GlobalMaxPool, .since = 7, .infer = infer, .eval = gb_ref_max_pool, .work = work,
       .forward = gb_reduce_forward, .backward = gb_reduce_backward,
       .images = gb_images_planes);
-GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool,
+GB_OP(GlobalAveragePool, .since = 7, .infer = infer, .eval = gb_ref_average_pool, .work = work,
       .forward = gb_reduce_forward, .backward = gb_reduce_backward,
       .images = gb_images_planes);

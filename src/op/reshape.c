@@ -221,7 +221,7 @@ static int forward_reshape(gb_emit *e, gb_node *node)
     if (e->status || gb_view_reshape(&y->view, &y->shape, src, &x->shape))
         return e->status;
     node->state = node;
-    const gb_view *dst = gb_emit_out(e, y, gb_order_for(e->graph, y));
+    const gb_view *dst = gb_emit_out(e, y, gb_order_for(e, y));
     gb_emit_copy_reshape(e, dst, &y->shape, src, &x->shape, false);
     return e->status;
 }

@@ -139,20 +139,17 @@ static bool is_one_of(const gb_node *node, const char *const *types, size_t n)
 }
 
 // True if pixels are read from the value, directly or behind operators that keep the axes.
-static bool feeds_pixels(const gb_graph *graph, const gb_value *value, int depth)
+static bool feeds_pixels(const gb_readers *readers, const gb_value *value, int depth)
 {
-    for (size_t n = 0; n < graph->n_node; n++) {
-        const gb_node *node = graph->node[n];
-        bool reads = node->residual == value;
-        for (int i = 0; i < node->n_in; i++)
-            reads |= node->in[i] == value;
-        if (reads && is_one_of(node, pixel_ops, GB_COUNT(pixel_ops)))
+    for (size_t n = readers->first[value->id]; n < readers->first[value->id + 1]; n++) {
+        const gb_node *node = readers->node[n];
+        if (is_one_of(node, pixel_ops, GB_COUNT(pixel_ops)))
             return true;
-        if (!reads || depth == 0 || is_one_of(node, other_ops, GB_COUNT(other_ops)))
+        if (depth == 0 || is_one_of(node, other_ops, GB_COUNT(other_ops)))
             continue;
         for (int k = 0; k < node->n_out; k++)
             if (node->out[k] && node->out[k]->shape.rank == value->shape.rank &&
-                feeds_pixels(graph, node->out[k], depth - 1))
+                feeds_pixels(readers, node->out[k], depth - 1))
                 return true;
     }
     return false;
@@ -172,9 +169,9 @@ static bool made_of_pixels(const gb_value *value, int depth)
     return false;
 }
 
-gb_order gb_order_for(const gb_graph *graph, const gb_value *value)
+gb_order gb_order_for(const gb_emit *e, const gb_value *value)
 {
     bool pixels = value->shape.rank > 2 &&
-                  (made_of_pixels(value, 4) || feeds_pixels(graph, value, 4));
+                  (made_of_pixels(value, 4) || feeds_pixels(&e->readers, value, 4));
     return pixels ? GB_ORDER_CHANNELS_LAST : GB_ORDER_PLAIN;
 }

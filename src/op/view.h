@@ -22,6 +22,6 @@ void gb_emit_copy_reshape(gb_emit *e, const gb_view *dst, const gb_shape *to, co
 int gb_transpose_perm(const gb_node *node, int *perm);
 
 // The memory order that suits what makes and reads a value: channels last where it holds pixels.
-gb_order gb_order_for(const gb_graph *graph, const gb_value *value);
+gb_order gb_order_for(const gb_emit *e, const gb_value *value);
 
 #endif

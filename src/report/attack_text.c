@@ -37,7 +37,7 @@ static void verdict_text(FILE *out, const char *what, const gb_verdict *v)
         gb_text(out, "%s (class %d)", v->name, v->index);
     else
         fprintf(out, "class %d", v->index);
-    fprintf(out, ", %.1f %%\n", 100 * v->probability);
+    gb_text(out, ", %.1f %%\n", 100 * v->probability);
 }
 
 static void class_text(FILE *out, const char *what, int index, const char *name, const char *note)
@@ -107,10 +107,10 @@ void gb_report_summary_text(FILE *out, const gb_report *report)
         fprintf(out, "; %zu failed", s.failed);
     if (s.labelled)
         fprintf(out, "; %zu of %zu were classified correctly before", s.correct, s.labelled);
-    fprintf(out, "; %.2f s\n", s.seconds);
+    gb_text(out, "; %.2f s\n", s.seconds);
     if (s.success)
-        fprintf(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
-                255 * s.mean_linf, s.mean_l2);
+        gb_text(out, "on average %.1f iterations, linf %.2f/255, l2 %.3f\n", s.mean_iterations,
+                 255 * s.mean_linf, s.mean_l2);
     if (report->sheet)
         gb_text(out, "all of them in %s\n", report->sheet);
     if (s.zero_gradient)

@@ -1,6 +1,7 @@
 // Draws charts: axes with ticks at round numbers, curves, legends.
 #include "report/curve.h"
 
+#include "base/number.h"
 #include "report/draw.h"
 
 #include <math.h>
@@ -87,7 +88,7 @@ static void draw_axes(const plot *p, const char *x_name)
         const int y = (int)lrintf(y_of(p, v));
         gb_draw_rect(p->image, p->left, y, WIDE, 1, GB_HAIR);
         // A zero that is a sum of steps may be 1e-17.
-        snprintf(text, sizeof text, "%g", fabs(v) < p->y.step / 2 ? 0 : v);
+        gb_format(text, sizeof text, "%g", fabs(v) < p->y.step / 2 ? 0 : v);
         gb_draw_text(p->image, p->left - AXIS, y - TEXT / 2, AXIS - 8, TEXT, GB_RIGHT, text,
                      GB_PALE);
     }
@@ -96,7 +97,7 @@ static void draw_axes(const plot *p, const char *x_name)
                                                                           : v + p->x.step) {
         const int x = (int)lrintf(x_of(p, v));
         gb_draw_rect(p->image, x, bottom, 1, 5, GB_PALE);
-        snprintf(text, sizeof text, "%g", v);
+        gb_format(text, sizeof text, "%g", v);
         gb_draw_text(p->image, x - AXIS, bottom + 6, 2 * AXIS, TEXT, GB_CENTRE, text, GB_PALE);
     }
     gb_draw_rect(p->image, p->left, p->top, 1, HIGH + 1, GB_PALE);

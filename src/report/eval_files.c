@@ -1,4 +1,5 @@
 // An evaluation's tables as CSV files and pictures.
+#include "base/number.h"
 #include "report/eval.h"
 
 #include "base/file.h"
@@ -21,7 +22,7 @@ static void put_name(FILE *file, const char *name)
 
 static void put_rate(FILE *file, const gb_rate *r)
 {
-    fprintf(file, ",%zu,%.6f,%.6f,%.6f", r->count, r->value, r->low, r->high);
+    gb_print(file, ",%zu,%.6f,%.6f,%.6f", r->count, r->value, r->low, r->high);
 }
 
 static void put_classes(FILE *file, const gb_eval_report *r)
@@ -128,12 +129,12 @@ int gb_eval_write(const char *folder, const gb_eval_report *r)
     int err = 0;
     GB_TRY(write_table(folder, "classes.csv", r, NULL));
     GB_TRY(write_table(folder, "confusion.csv", r, m->confusion));
-    snprintf(title, sizeof title, "accuracy %.2f %%", 100 * m->accuracy.value);
+    gb_format(title, sizeof title, "accuracy %.2f %%", 100 * m->accuracy.value);
     GB_TRY(draw_confusion(folder, "confusion.png", r, m->confusion, title));
     if (!m->attack)
         return 0;
     GB_TRY(write_table(folder, "confusion_adversarial.csv", r, m->confusion_adversarial));
-    snprintf(title, sizeof title, "robust accuracy %.2f %%", 100 * m->robust.value);
+    gb_format(title, sizeof title, "robust accuracy %.2f %%", 100 * m->robust.value);
     GB_TRY(draw_confusion(folder, "confusion_adversarial.png", r, m->confusion_adversarial,
                           title));
 fail:

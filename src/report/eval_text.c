@@ -46,7 +46,7 @@ static void class_table(FILE *out, const gb_eval_report *r, const int *list, siz
         gb_text(out, "%5d %-*.*s  %6zu  %6.2f %%", list[i], width, width, r->class_name[list[i]],
                 a->total, 100 * a->value);
         if (m->attack)
-            fprintf(out, "         %6.2f %%", 100 * b->value);
+            gb_text(out, "         %6.2f %%", 100 * b->value);
         fputc('\n', out);
     }
 }
@@ -97,15 +97,15 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     if (m->eight_bit)
         rate_text(out, "  as 8-bit pictures", &m->robust_8bit);
     if (m->attack)
-        fprintf(out, "attacked            %zu, broken %zu: on average after %.1f steps, "
-                     "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
-                255 * m->mean_linf, m->mean_l2);
+        gb_text(out, "attacked            %zu, broken %zu: on average after %.1f steps, "
+                      "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
+                 255 * m->mean_linf, m->mean_l2);
     if (m->zero_gradient)
         fprintf(out, "warning             %zu pictures had steps with a gradient of zero: the "
                      "model may mask its gradients\n", m->zero_gradient);
-    fprintf(out, "time                %.1f s", r->seconds);
+    gb_text(out, "time                %.1f s", r->seconds);
     if (m->images > r->earlier && r->seconds > 0)
-        fprintf(out, ", %.1f images/s", (double)(m->images - r->earlier) / r->seconds);
+        gb_text(out, ", %.1f images/s", (double)(m->images - r->earlier) / r->seconds);
     if (r->earlier)
         fprintf(out, "; %zu pictures were done before", r->earlier);
     fputc('\n', out);

@@ -1,6 +1,7 @@
 // Draws a table of numbers as shaded cells.
 #include "report/matrix.h"
 
+#include "base/number.h"
 #include "report/draw.h"
 
 #include <math.h>
@@ -45,7 +46,7 @@ static void draw_cells(gb_image *image, const gb_matrix *m, int left, int top, i
         if (isnan(v))
             continue;
         gb_draw_rect(image, x, y, wide - 1, high - 1, shade(t));
-        snprintf(number, sizeof number, "%.*f", m->digits, v);
+        gb_format(number, sizeof number, "%.*f", m->digits, v);
         if (text)
             gb_draw_text(image, x, y + (high - TEXT) / 2, wide - 1, TEXT, GB_CENTRE, number,
                          t > 0.5 ? 0xffffff : GB_INK);

@@ -1,4 +1,5 @@
 // The settings of a training run.
+#include "base/number.h"
 #include "train/internal.h"
 
 #include <stdio.h>
@@ -76,8 +77,8 @@ char *gb_train_describe(const gb_train_config *c)
     setting = gb_adversary_settings(&count);
     describe(out, "adversarial", adversary->name, adversary->params, setting, count,
              &c->adversary);
-    fprintf(out, "batch %d\nlabel-smoothing %.9g\nflip %s\ncrop %d\nseed %llu\n", c->batch,
-            c->label_smoothing, c->flip ? "yes" : "no", c->crop, (unsigned long long)c->seed);
+    gb_print(out, "batch %d\nlabel-smoothing %.9g\nflip %s\ncrop %d\nseed %llu\n", c->batch,
+             c->label_smoothing, c->flip ? "yes" : "no", c->crop, (unsigned long long)c->seed);
     if (schedule->needs_total) // else a run may be made longer
         fprintf(out, "epochs %d\n", c->epochs);
     if (fclose(out) == 0)

@@ -2,6 +2,7 @@
 #include "train/log.h"
 
 #include "base/file.h"
+#include "base/number.h"
 #include "base/status.h"
 
 #include <math.h>
@@ -25,7 +26,7 @@ int gb_train_log(const char *path, const gb_epoch *history, size_t count)
                                 e->images / e->seconds, e->seconds};
         fprintf(out, "%zu", i + 1);
         for (size_t k = 0; k < sizeof value / sizeof *value; k++)
-            isnan(value[k]) ? fputc(',', out) : fprintf(out, ",%.6g", value[k]);
+            isnan(value[k]) ? fputc(',', out) : gb_print(out, ",%.6g", value[k]);
         fputc('\n', out);
     }
     if (fclose(out)) {

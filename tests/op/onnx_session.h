@@ -11,4 +11,7 @@
 int onnx_session(gb_session **out, gb_device *dev, const onnx_case *c, const char *seed,
                  bool *free_input);
 
+// The same where every input is a constant, and the device computes of constants all that it can.
+int onnx_session_unfolded(gb_session **out, gb_device *dev, const onnx_case *c);
+
 #endif

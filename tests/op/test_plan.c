@@ -3,11 +3,14 @@
 #include "support/device.h"
 
 #include "engine/internal.h"
+#include "engine/occupancy.h"
 #include "onnx/load.h"
 #include "support/onnx_builder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { IMAGES = 3, C = 32, SIDE = 6, COUNT = IMAGES * C * SIDE * SIDE };
 
@@ -113,12 +116,95 @@ static void what_is_read_later_is_not_overwritten(void **state)
         {0}}), 1); // where it ends
 }
 
+// The first place that fits, by comparing with all that was placed before.
+static void the_lowest_free_address_is_found(void **state)
+{
+    enum { N = 400, TIMES = 60 };
+    static size_t first[N], last[N], begin[N], end[N];
+    uint32_t seed = 1;
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        gb_occupancy *o = gb_occupancy_create(TIMES);
+        assert_non_null(o);
+        for (int i = 0; i < N; i++) {
+            size_t r[3], at = 0;
+            for (int k = 0; k < 3; k++)
+                r[k] = (seed = seed * 1664525 + 1013904223) >> 8;
+            first[i] = r[0] % TIMES;
+            last[i] = first[i] + r[1] % (round % 2 ? TIMES - first[i] : 3);
+            last[i] = last[i] < TIMES ? last[i] : TIMES - 1;
+            const size_t bytes = 64 * (1 + r[2] % 9);
+            for (int k = 0; k < i; k++) {
+                if (first[k] <= last[i] && last[k] >= first[i] && begin[k] < at + bytes &&
+                    end[k] > at) {
+                    at = end[k];
+                    k = -1;
+                }
+            }
+            begin[i] = gb_occupancy_lowest(o, first[i], last[i], bytes, SIZE_MAX);
+            assert_int_equal(at, begin[i]);
+            assert_true(gb_occupancy_lowest(o, first[i], last[i], bytes, at) == at);
+            assert_true(at == 0 || gb_occupancy_lowest(o, first[i], last[i], bytes, at - 1) >= at);
+            end[i] = at + bytes;
+            assert_ok(gb_occupancy_take(o, first[i], last[i], begin[i], end[i]));
+        }
+        gb_occupancy_free(o);
+    }
+}
+
+// n activations behind each other, or side by side and added.
+static gb_graph *many(int n, bool chain)
+{
+    onnx_builder b;
+    gb_graph *g = NULL;
+    size_t size, used = 0;
+    char in[32] = "x", out[32], *all = malloc((size_t)n * 10);
+    onnx_init(&b, 17);
+    onnx_input(&b, "x", 2, (int64_t[]){-1, 8});
+    for (int i = 0; i < n; i++) {
+        snprintf(out, sizeof out, "v%d", i);
+        onnx_node(&b, "Sigmoid", in, out);
+        used += (size_t)sprintf(all + used, "%s%s", i ? "," : "", out);
+        if (chain)
+            memcpy(in, out, sizeof in);
+    }
+    onnx_node(&b, "Sum", chain ? out : all, "y");
+    onnx_output(&b, "y", 0, NULL);
+    uint8_t *bytes = onnx_pack(&b, &size);
+    assert_ok(gb_onnx_decode(&g, bytes, size, "test", NULL));
+    free(bytes);
+    free(all);
+    onnx_finish(&b);
+    return g;
+}
+
+// 100,000 launches; by comparing each with each this takes minutes.
+static void large_graphs_take_seconds(void **state)
+{
+    (void)state;
+    if (getenv("GIBBON_TEST_SMALL"))
+        skip();
+    for (int chain = 0; chain < 2; chain++) {
+        gb_graph *model = many(chain ? 50000 : 30000, chain);
+        const clock_t start = clock();
+        gb_session *s = make_session(model, false);
+        const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        print_message("%zu launches planned in %.1f s\n", s->emit.n_launch, seconds);
+        assert_true(seconds < 30);
+        assert_true(s->plan.arena_bytes[0] < s->plan.naive_bytes);
+        gb_session_free(s);
+        gb_graph_free(model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(residuals_are_overwritten),
         cmocka_unit_test(its_own_input_is_not_overwritten),
         cmocka_unit_test(what_is_read_later_is_not_overwritten),
+        cmocka_unit_test(the_lowest_free_address_is_found),
+        cmocka_unit_test(large_graphs_take_seconds),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
 }

@@ -263,6 +263,113 @@ static void refused(void **state)
     expect_refused(decode(&b), 1, "makes a constant of 1099511627776 elements");
 }
 
+// The input plus the largest element of what `type` makes of a tensor of ones (twice the tensor
+// where it takes two inputs).
+static gb_graph *plus_constant(const char *type, int n_in, int rank, const int64_t *shape,
+                               int64_t window)
+{
+    onnx_builder b;
+    begin(&b, -1);
+    onnx_init_i64(&b, "shape", 1, (int64_t[]){rank}, shape);
+    onnx_node(&b, "ConstantOfShape", "shape", "c");
+    Onnx__NodeProto *node = onnx_node(&b, type, n_in == 2 ? "c,c" : "c", "m");
+    if (window)
+        onnx_attr_ints(&b, node, "kernel_shape", 2, (int64_t[]){window, window});
+    onnx_attr_int(&b, onnx_node(&b, "ReduceMax", "m", "r"), "keepdims", 0);
+    onnx_node(&b, "Add", "x,r", "y");
+    onnx_output(&b, "y", 0, NULL);
+    return decode(&b);
+}
+
+// A few bytes of a file that are hours of work on the host are left to the device.
+static void folding_has_a_budget(void **state)
+{
+    static const struct {
+        const char *type;
+        int n_in, rank;
+        int64_t shape[4], window;
+        size_t nodes; // that remain
+    } cases[] = {
+        {"MatMul", 2, 2, {4096, 4096}, 0, 3},   {"MatMul", 2, 2, {256, 256}, 0, 1},
+        {"Gemm", 2, 2, {3000, 3000}, 0, 3},     {"Conv", 2, 4, {16, 16, 9, 9}, 0, 1},
+        {"Conv", 2, 4, {64, 64, 65, 65}, 0, 3}, {"MaxPool", 1, 4, {1, 1, 500, 500}, 9, 1},
+        {"MaxPool", 1, 4, {1, 1, 2000, 2000}, 999, 3},
+        {"AveragePool", 1, 4, {1, 1, 4000, 4000}, 999, 3},
+        {"Exp", 1, 1, {100000000}, 0, 3},       {"Exp", 1, 1, {1000000}, 0, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        gb_graph *g, *model = plus_constant(cases[i].type, cases[i].n_in, cases[i].rank,
+                                            cases[i].shape, cases[i].window);
+        assert_ok(gb_graph_instantiate(&g, model, 1, NULL, 0));
+        if (g->n_node != cases[i].nodes)
+            fail_msg("%s (%zu): %zu nodes are left", cases[i].type, i, g->n_node);
+        gb_graph_free(g);
+        gb_graph_free(model);
+    }
+}
+
+// Many nodes that are small each, and integers, which the device does not compute.
+static void long_integer_work_is_refused(void **state)
+{
+    onnx_builder b;
+    char in[2][24] = {"c,c", ""}, out[24] = "c";
+    (void)state;
+    begin(&b, -1);
+    onnx_init_i64(&b, "n", 1, (int64_t[]){1}, (int64_t[]){1 << 20});
+    onnx_init_i64(&b, "zero", 0, NULL, (int64_t[]){0});
+    onnx_init_i64(&b, "one", 0, NULL, (int64_t[]){1});
+    onnx_init_i64(&b, "end", 0, NULL, (int64_t[]){1 << 20});
+    onnx_node(&b, "Range", "zero,end,one", "c");
+    for (int i = 0; i < 1000; i++) {
+        snprintf(out, sizeof out, "c%d", i);
+        onnx_node(&b, "Add", in[i % 2], out);
+        snprintf(in[(i + 1) % 2], sizeof in[0], "c%d,c", i);
+    }
+    onnx_attr_int(&b, onnx_node(&b, "Cast", out, "f"), "to", 1);
+    onnx_attr_int(&b, onnx_node(&b, "ReduceMax", "f", "r"), "keepdims", 0);
+    onnx_node(&b, "Add", "x,r", "y");
+    onnx_output(&b, "y", 0, NULL);
+    expect_refused(decode(&b), 1, "would take more than 2 s beforehand");
+}
+
+// Constants on the way to others are freed once they are read; what nodes and outputs read stays.
+static void folded_constants_go_when_they_are_read(void **state)
+{
+    onnx_builder b;
+    gb_graph *g;
+    size_t kept = 0;
+    (void)state;
+    begin(&b, -1);
+    onnx_init_i64(&b, "shape", 1, (int64_t[]){1}, (int64_t[]){4});
+    onnx_node(&b, "ConstantOfShape", "shape", "a");
+    onnx_node(&b, "Cos", "a", "b");
+    onnx_node(&b, "Add", "b,b", "c");
+    onnx_node(&b, "Exp", "c", "d");
+    onnx_node(&b, "Sum", "a,c,d", "e");
+    onnx_node(&b, "Mul", "x,e", "f");
+    onnx_node(&b, "Add", "f,c", "y");
+    onnx_output(&b, "y", 0, NULL);
+    onnx_output(&b, "d", 0, NULL);
+    gb_graph *model = decode(&b);
+    assert_ok(gb_graph_instantiate(&g, model, 1, NULL, 0));
+    for (size_t i = 0; i < g->n_value; i++) {
+        const gb_value *v = g->value[i];
+        const bool read = !strcmp(v->name, "c") || !strcmp(v->name, "d") || !strcmp(v->name, "e");
+        if (!v->data || v->type != GB_F32)
+            continue;
+        if (!read)
+            fail_msg("%s is kept", v->name);
+        kept++;
+        for (int k = 0; k < 4; k++)
+            assert_float_equal(gb_tensor_get(v->data, k), *v->name == 'c' ? 2 : *v->name == 'd'
+                               ? 7.38905609893065 : 9.38905609893065, 1e-5);
+    }
+    assert_int_equal(3, kept);
+    gb_graph_free(g);
+    gb_graph_free(model);
+}
+
 static void noops_go(void **state)
 {
     onnx_builder b;
@@ -323,6 +430,9 @@ int main(void)
         cmocka_unit_test(real_models),     cmocka_unit_test(reshape_at_another_batch),
         cmocka_unit_test(sequence_first),  cmocka_unit_test(class_token),
         cmocka_unit_test(refused),         cmocka_unit_test(noops_go),
+        cmocka_unit_test(folding_has_a_budget),
+        cmocka_unit_test(long_integer_work_is_refused),
+        cmocka_unit_test(folded_constants_go_when_they_are_read),
         cmocka_unit_test(bound_inputs),    cmocka_unit_test(gather_of_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
