@@ -53,6 +53,31 @@ static bool has_extension(cl_device_id id, const char *name)
     return found;
 }
 
+// Whether the device says no to that; silence is no no.
+static bool denies(cl_device_id id, cl_device_info what)
+{
+    cl_bool value = CL_TRUE;
+    return clGetDeviceInfo(id, what, sizeof value, &value, NULL) == CL_SUCCESS && !value;
+}
+
+static void find_fault(gb_device_info *info, cl_device_id id)
+{
+    static const uint16_t one = 1;
+    const bool little = *(const uint8_t *)&one == 1;
+    int major = 0, minor = 0;
+    const char *why = "";
+    if (denies(id, CL_DEVICE_AVAILABLE))
+        why = "its driver says that it is not available";
+    else if (denies(id, CL_DEVICE_COMPILER_AVAILABLE))
+        why = "its driver compiles no OpenCL C";
+    else if (denies(id, CL_DEVICE_ENDIAN_LITTLE) == little)
+        why = "its numbers have another order of bytes than the host's";
+    else if (sscanf(info->version, "OpenCL C %d.%d", &major, &minor) == 2 &&
+             major * 10 + minor < 12)
+        why = "its driver compiles no OpenCL C 1.2, which gibbon needs";
+    snprintf(info->unusable, sizeof info->unusable, "%s", why);
+}
+
 static void describe(gb_device_info *info, cl_device_id id)
 {
     cl_device_type type = number_of(id, CL_DEVICE_TYPE);
@@ -73,7 +98,7 @@ static void describe(gb_device_info *info, cl_device_id id)
     info->compute_units = (int)number_of(id, CL_DEVICE_MAX_COMPUTE_UNITS);
     info->clock_mhz = (int)number_of(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     int width = (int)number_of(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
-    info->vector_width = info->type != GB_DEVICE_CPU ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4;
+    info->vector_width = width >= 16 ? 16 : width >= 8 ? 8 : 4;
     info->memory = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->cache = number_of(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
@@ -82,6 +107,7 @@ static void describe(gb_device_info *info, cl_device_id id)
     info->align = number_of(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
     if (info->align < 64) // a cache line, and float16 loads
         info->align = 64;
+    find_fault(info, id);
 }
 
 int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)

@@ -26,22 +26,28 @@ static int apply_memory_limit(gb_device_info *info)
     return 0;
 }
 
-// $GIBBON_KERNEL_FORM: runs the GPU form of the kernels on a CPU device, or the other way round, or
-// the CPU form with vectors of another width.
-static int apply_kernel_form(gb_device_info *info)
+// The form of the kernels, decided here and nowhere else. The wide one asks for work-groups of 64
+// and for the local memory of the smallest tile of cl/gemm_gpu.cl; the other asks for nothing, so
+// every device that may have less, or is no GPU, gets it. $GIBBON_KERNEL_FORM overrules.
+static int choose_form(gb_device_info *info)
 {
-    const char *text = getenv("GIBBON_KERNEL_FORM");
-    if (!text || !*text)
-        return 0;
+    enum { ITEMS = 64, LOCAL_BYTES = 8 << 10 };
     static const struct {
         const char *name;
-        gb_device_type type;
+        bool wide;
         int vector_width;
-    } forms[] = {{"gpu", GB_DEVICE_GPU, 1}, {"cpu4", GB_DEVICE_CPU, 4},
-                 {"cpu8", GB_DEVICE_CPU, 8}, {"cpu16", GB_DEVICE_CPU, 16}};
+    } forms[] = {{"gpu", true, 1}, {"cpu4", false, 4}, {"cpu8", false, 8}, {"cpu16", false, 16}};
+    const char *text = getenv("GIBBON_KERNEL_FORM");
+    if (!text || !*text) {
+        info->wide = info->type == GB_DEVICE_GPU && info->max_work_group >= ITEMS &&
+                     info->local_memory >= LOCAL_BYTES;
+        if (info->wide)
+            info->vector_width = 1;
+        return 0;
+    }
     for (size_t i = 0; i < GB_COUNT(forms); i++) {
         if (!strcmp(text, forms[i].name)) {
-            info->type = forms[i].type;
+            info->wide = forms[i].wide;
             info->vector_width = forms[i].vector_width;
             info->form_asked = true;
             return 0;
@@ -106,15 +112,12 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
         dev->log = *log;
     pthread_mutex_init(&dev->program_lock, NULL);
 
-    int major = 0, minor = 0;
-    if (sscanf(dev->info.version, "OpenCL C %d.%d", &major, &minor) == 2 &&
-        major * 10 + minor < 12) {
-        err = gb_fail(GB_ERR_DEVICE, "%s speaks %s; gibbon needs OpenCL C 1.2", dev->info.name,
-                      dev->info.version);
+    if (dev->info.unusable[0]) {
+        err = gb_fail(GB_ERR_DEVICE, "%s: %s", dev->info.name, dev->info.unusable);
         goto fail;
     }
     GB_TRY(apply_memory_limit(&dev->info));
-    GB_TRY(apply_kernel_form(&dev->info));
+    GB_TRY(choose_form(&dev->info));
     GB_TRY(read_gemm(&dev->info));
     dev->binary_cache = wants_binary_cache(&dev->info);
     dev->compiles_late = !strcmp(dev->info.platform_name, pocl);
@@ -159,13 +162,13 @@ int gb_device_allow_precision(gb_device *dev, gb_precision precision)
 {
     enum { COMPUTE_CAPABILITY_MAJOR_NV = 0x4000 }; // cl_nv_device_attribute_query
     const gb_device_info *info = &dev->info;
-    const bool emulated = info->form_asked && info->type == GB_DEVICE_GPU;
+    const bool emulated = info->form_asked && info->wide;
     cl_uint major = 0;
     if (precision == GB_FLOAT32 || emulated) {
         dev->info.precision = precision;
         return 0;
     }
-    if (info->form_asked || info->type != GB_DEVICE_GPU || info->vendor_id != GB_VENDOR_NVIDIA)
+    if (info->form_asked || !info->wide || info->vendor_id != GB_VENDOR_NVIDIA)
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: precision %s needs the tensor cores of an NVIDIA "
                        "GPU; use float32, the default", info->name, gb_precision_names[precision]);
     if (clGetDeviceInfo(dev->id, COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) ==

@@ -103,8 +103,7 @@ static int get(gb_program **out, gb_device *dev, const char *name, const char *o
     p = calloc(1, sizeof *p);
     if (!p || !(p->name = strdup(name)) || !(p->options = strdup(options)) ||
         asprintf(&all, "-cl-std=CL1.2 -D %s -D VW=%d %s",
-                 dev->info.type == GB_DEVICE_CPU ? "GB_CPU" : "GB_GPU", dev->info.vector_width,
-                 options) < 0) {
+                 dev->info.wide ? "GB_GPU" : "GB_CPU", dev->info.vector_width, options) < 0) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for program %s", name);
         goto fail;
     }

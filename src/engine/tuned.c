@@ -19,7 +19,7 @@ int gb_tuned_identity(char **out, const gb_device *dev)
         return err;
     const char *products = i->precision ? gb_precision_names[i->precision] : "";
     if (asprintf(out, "%s|%s|%s|%s%d%s|%016" PRIx64, i->platform_name, i->name, i->driver,
-                 gb_device_type_name(i->type), i->vector_width, products, kernels) < 0)
+                 i->wide ? "GPU" : "CPU", i->vector_width, products, kernels) < 0)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     return 0;
 }

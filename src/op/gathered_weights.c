@@ -159,8 +159,8 @@ void gb_gathered_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixel
     if (e->status || (!q.want_weights && !q.want_bias) || q.count * q.n == 0)
         return;
     const int64_t stride = q.weights + q.biases;
-    const int64_t parts = e->info->type == GB_DEVICE_GPU ? record_gpu(e, g, &q, dy, &partial)
-                                                         : record_cpu(e, g, &q, dy, &partial);
+    const int64_t parts = e->info->wide ? record_gpu(e, g, &q, dy, &partial)
+                                        : record_cpu(e, g, &q, dy, &partial);
     if (!e->status)
         e->launch[e->n_launch - 1]->flops = 2.0 * (double)q.count * (double)g->taps *
                                             (double)g->k * (double)(g->n * g->groups);
