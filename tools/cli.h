@@ -41,8 +41,9 @@ typedef struct cli {
 
 #define CLI_DEVICE \
     {"device", 0, OPTION_TEXT, offsetof(cli, device), "SPEC", \
-     "where to compute: an index P:D, cpu, gpu, any, or a piece of the platform's or device's " \
-     "name (default: $GIBBON_DEVICE, else any; see gibbon devices)"}
+     "where to compute: an index P:D, cpu, gpu, any, a driver (pocl, rusticl, intel, cuda ...) or " \
+     "a piece of the platform's or device's name (default: $GIBBON_DEVICE, else any; see gibbon " \
+     "devices)"}
 #define CLI_PRECISION \
     {"precision", 0, OPTION_CHOICE, offsetof(cli, precision), "float32|tf32|bf16|fp16", \
      "what the factors of products are rounded to, by the tensor cores of NVIDIA GPUs " \

@@ -30,6 +30,8 @@ static void print_text(const gb_device_info *list, size_t count, size_t any)
         printf("     type           %s%s\n", type[d->type],
                d->integrated && d->type == GB_DEVICE_GPU ? ", integrated" : "");
         printf("     driver         %s\n", d->driver);
+        if (d->unusable[0])
+            printf("     unusable       %s\n", d->unusable);
         printf("     OpenCL C       %s\n", d->version);
         printf("     compute units  %d at %d MHz\n", d->compute_units, d->clock_mhz);
         printf("     memory         %.1f GiB, at most %.1f GiB a piece\n",
