@@ -61,7 +61,7 @@ static int run(int argc, char **argv)
     else
         print_text(list, count, any);
     if (!count)
-        err = gb_fail(GB_ERR_NO_DEVICE, "no OpenCL device; %s", cli_device_packages);
+        err = GB_ERR_NO_DEVICE; // the reason is recorded
 fail:
     free(list);
     code = cli_end(&c, err);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char gb_pocl_name[] = "Portable Computing Language";
+
 static void text_of(cl_device_id id, cl_device_info what, char *out, size_t size)
 {
     char text[4096] = "";
@@ -117,7 +119,10 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
     cl_device_id *id = NULL;
     size_t n = 0, cap = 0;
     cl_uint n_platform = 0;
+    char empty[1200] = "", homeless[1000] = ""; // platforms without a device; PoCL's trouble
     int err = 0;
+    if (gb_prepare_pocl(log) < 0)
+        snprintf(homeless, sizeof homeless, "%s", gb_last_error());
     // Without any driver the loader answers with an error of its own (-1001): an empty list.
     if (clGetPlatformIDs(0, NULL, &n_platform) != CL_SUCCESS)
         n_platform = 0;
@@ -131,6 +136,7 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
     for (cl_uint p = 0; p < n_platform; p++) {
         char name[sizeof found->info.platform_name] = "";
         clGetPlatformInfo(platform[p], CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+        const char *why = strcmp(name, gb_pocl_name) ? "" : homeless;
         cl_uint n_id = 0;
         cl_int code = clGetDeviceIDs(platform[p], CL_DEVICE_TYPE_ALL, 0, NULL, &n_id);
         if (code == CL_SUCCESS && n_id) {
@@ -143,9 +149,13 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
             code = clGetDeviceIDs(platform[p], CL_DEVICE_TYPE_ALL, n_id, id, NULL);
         }
         if (code != CL_SUCCESS || !n_id) {
-            gb_log_line(log, code == CL_DEVICE_NOT_FOUND || code == CL_SUCCESS ? GB_LOG_DEBUG
-                                                                               : GB_LOG_WARN,
-                        "platform %u (%s) has no usable device: %s", p, name, gb_cl_name(code));
+            const bool none = code == CL_DEVICE_NOT_FOUND || code == CL_SUCCESS;
+            if (!*why)
+                why = none ? "shows no device" : gb_cl_name(code);
+            gb_log_line(log, none ? GB_LOG_DEBUG : GB_LOG_WARN,
+                        "platform %u (%s) has no usable device: %s", p, name, why);
+            const size_t used = strlen(empty);
+            snprintf(empty + used, sizeof empty - used, "%s%s: %s", used ? "; " : "", name, why);
             continue;
         }
         GB_TRY(gb_grow(&found, &cap, n + n_id, sizeof *found));
@@ -158,6 +168,8 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
             describe(&f->info, id[d]);
         }
     }
+    if (!n)
+        gb_say_no_device(empty);
     *list = found;
     *count = n;
     found = NULL;

@@ -65,13 +65,11 @@ static int read_gemm(gb_device_info *info)
     return 0;
 }
 
-static const char pocl[] = "Portable Computing Language";
-
 // PoCL and NVIDIA keep compiled kernels themselves (asking PoCL for a binary even compiles a second
 // one); oclgrind has nothing worth keeping. $GIBBON_CACHE=on|off overrules.
 static bool wants_binary_cache(const gb_device_info *info)
 {
-    static const char *const own[] = {pocl, "NVIDIA CUDA", "Oclgrind"};
+    static const char *const own[] = {gb_pocl_name, "NVIDIA CUDA", "Oclgrind"};
     const char *text = getenv("GIBBON_CACHE");
     if (text && *text)
         return strcmp(text, "off") != 0;
@@ -97,6 +95,10 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     size_t count = 0, index = 0;
     int err = 0;
     GB_TRY(gb_find_devices(&found, &count, log));
+    if (!count) {
+        err = GB_ERR_NO_DEVICE; // the reason is recorded
+        goto fail;
+    }
     list = calloc(count + 1, sizeof *list);
     dev = calloc(1, sizeof *dev);
     if (!list || !dev) {
@@ -119,8 +121,10 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     GB_TRY(apply_memory_limit(&dev->info));
     GB_TRY(choose_form(&dev->info));
     GB_TRY(read_gemm(&dev->info));
-    dev->binary_cache = wants_binary_cache(&dev->info);
-    dev->compiles_late = !strcmp(dev->info.platform_name, pocl);
+    char folder[3072];
+    if (wants_binary_cache(&dev->info) && gb_cache_folder(folder, sizeof folder) == 0)
+        dev->binary_cache = strdup(folder); // NULL does no harm
+    dev->compiles_late = !strcmp(dev->info.platform_name, gb_pocl_name);
 
     cl_int code;
     const cl_context_properties properties[] = {
@@ -151,6 +155,7 @@ void gb_device_close(gb_device *dev)
         clReleaseCommandQueue(dev->queue);
     }
     free(dev->timing);
+    free(dev->binary_cache);
     gb_ahead_free(dev->ahead);
     gb_programs_free(dev);
     if (dev->context)
