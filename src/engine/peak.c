@@ -41,7 +41,8 @@ static int measure_flops(double *out, gb_device *dev)
         GB_TRY(fastest(&seconds, kernel, dev, 2)); // the first one may compile
     }
     GB_TRY(fastest(&seconds, kernel, dev, ROUNDS));
-    *out = 2.0 * CHAINS * loops * (double)items * info->vector_width / seconds;
+    if (seconds > 0)
+        *out = 2.0 * CHAINS * loops * (double)items * info->vector_width / seconds;
 fail:
     gb_kernel_free(kernel);
     gb_buf_free(sums);
@@ -78,7 +79,8 @@ static int measure_bytes(double *out, gb_device *dev)
     GB_TRY(gb_kernel_size(kernel, (const size_t[3]){items, 1, 1},
                           (const size_t[3]){wide ? 0 : 1, 1, 1}));
     GB_TRY(fastest(&seconds, kernel, dev, ROUNDS));
-    *out = 2.0 * (double)bytes / seconds;
+    if (seconds > 0)
+        *out = 2.0 * (double)bytes / seconds;
 fail:
     gb_kernel_free(kernel);
     gb_buf_free(from);
