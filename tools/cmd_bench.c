@@ -199,8 +199,9 @@ static int print_json(const task *t)
     if (json) {
         json_object_set_new(json, "peak_bytes", json_integer((json_int_t)t->peak_bytes));
         json_object_set_new(json, "compile_seconds", json_real(t->compile_seconds));
-        json_object_set_new(json, "peak", json_pack("{s:o, s:o}", "gflops", peak_json(t->peak.flops),
-                                                    "gbytes_per_second", peak_json(t->peak.bytes)));
+        json_object_set_new(json, "peak",
+                            json_pack("{s:o, s:o}", "gflops", peak_json(t->peak.flops),
+                                      "gbytes_per_second", peak_json(t->peak.bytes)));
         if (t->layers.count)
             bench_layers_json(json, &t->layers, &t->peak);
     }
