@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "report/report.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,9 +108,15 @@ static void add(bench_layer *sum, const bench_layer *l)
     sum->bytes += l->bytes;
 }
 
+// Shares of a peak that was not measured are infinite or no number.
 static double fma_share(const bench_layer *l, const gb_peak *peak)
 {
     return l->seconds > 0 ? l->flops / l->seconds / peak->flops : 0;
+}
+
+static json_t *share_json(double share)
+{
+    return isfinite(share) ? json_real(share) : json_null();
 }
 
 static double roofline_share(const bench_layer *l, const gb_peak *peak)
@@ -161,8 +168,12 @@ static void print_row(const bench_layer *l, const char *direction, const char *h
         printf(" %8.1f", 1e-9 * l->flops / l->seconds);
     else
         gb_say(" %8s", "");
-    gb_say(" %7.1f %4.0f %s\n", l->seconds > 0 ? 1e-9 * l->bytes / l->seconds : 0,
-           100 * roofline_share(l, peak), memory_bound(l, peak) ? "m" : "c");
+    const double share = roofline_share(l, peak);
+    gb_say(" %7.1f", l->seconds > 0 ? 1e-9 * l->bytes / l->seconds : 0);
+    if (isfinite(share))
+        gb_say(" %4.0f %s\n", 100 * share, memory_bound(l, peak) ? "m" : "c");
+    else
+        gb_say("    -\n");
 }
 
 void bench_layers_print(const bench_layers *layers, const gb_peak *peak)
@@ -189,7 +200,7 @@ void bench_layers_print(const bench_layers *layers, const gb_peak *peak)
     }
     printf("\nroof: share of the time that operations (c) or bytes (m) take at the device's "
            "peak\n");
-    if (all.product.launches)
+    if (all.product.launches && isfinite(all.least))
         printf("convolutions and dense layers: %.0f %% of the FMA peak in the time-weighted mean, "
                "%.0f %% the least\n",
                100 * fma_share(&all.product, peak), 100 * all.least);
@@ -200,12 +211,13 @@ void bench_layers_print(const bench_layers *layers, const gb_peak *peak)
 static json_t *figures(const bench_layer *l, const gb_peak *peak)
 {
     double per_second = l->seconds > 0 ? 1 / l->seconds : 0;
-    return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "launches",
+    const double share = roofline_share(l, peak);
+    const char *bound = !isfinite(share) ? NULL : memory_bound(l, peak) ? "memory" : "compute";
+    return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:s?}", "launches",
                      (json_int_t)l->launches, "ms", 1e3 * l->seconds, "flops", l->flops, "bytes",
                      l->bytes, "gflops", 1e-9 * l->flops * per_second, "gbytes_per_second",
-                     1e-9 * l->bytes * per_second, "roofline_share", roofline_share(l, peak),
-                     "fma_share", fma_share(l, peak), "bound",
-                     memory_bound(l, peak) ? "memory" : "compute");
+                     1e-9 * l->bytes * per_second, "roofline_share", share_json(share),
+                     "fma_share", share_json(fma_share(l, peak)), "bound", bound);
 }
 
 void bench_layers_json(json_t *report, const bench_layers *layers, const gb_peak *peak)
@@ -227,8 +239,8 @@ void bench_layers_json(json_t *report, const bench_layers *layers, const gb_peak
         const total t = add_up(layers, peak, d < 2 ? d : -1);
         json_t *json = figures(&t.all, peak);
         json_object_set_new(json, "product_ms", json_real(1e3 * t.product.seconds));
-        json_object_set_new(json, "product_fma_share", json_real(fma_share(&t.product, peak)));
-        json_object_set_new(json, "product_fma_share_least", json_real(t.least));
+        json_object_set_new(json, "product_fma_share", share_json(fma_share(&t.product, peak)));
+        json_object_set_new(json, "product_fma_share_least", share_json(t.least));
         json_object_set_new(sums, name[d], json);
     }
     json_object_set_new(report, "layers", list);

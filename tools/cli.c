@@ -9,10 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-const char cli_device_packages[] =
-    "install the vendor's OpenCL driver: AMD mesa-opencl-icd or ROCm (rocm-opencl-runtime), Intel "
-    "intel-opencl-icd, NVIDIA nvidia-opencl-icd, any CPU pocl-opencl-icd";
-
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int number)
@@ -223,7 +219,7 @@ int cli_open_device(gb_device **out, const cli *c)
     int err = 0;
     GB_TRY(gb_device_list(&list, &count, &c->log));
     if (!count) {
-        err = gb_fail(GB_ERR_NO_DEVICE, "no OpenCL device; %s", cli_device_packages);
+        err = GB_ERR_NO_DEVICE; // the reason is recorded
         goto fail;
     }
     err = gb_device_choose(&chosen, list, count, c->device);

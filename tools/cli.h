@@ -46,8 +46,9 @@ typedef struct cli {
 
 #define CLI_DEVICE \
     {"device", 0, OPTION_TEXT, offsetof(cli, device), "SPEC", \
-     "where to compute: an index P:D, cpu, gpu, any, or a piece of the platform's or device's " \
-     "name (default: $GIBBON_DEVICE, else any; see gibbon devices)"}
+     "where to compute: an index P:D, cpu, gpu, any, a driver (pocl, rusticl, intel, cuda ...) " \
+     "or a piece of the platform's or device's name (default: $GIBBON_DEVICE, else any; see " \
+     "gibbon devices)"}
 #define CLI_PRECISION \
     {"precision", 0, OPTION_CHOICE, offsetof(cli, precision), "float32|tf32|bf16|fp16", \
      "what the factors of products are rounded to, by the tensor cores of NVIDIA GPUs " \
@@ -141,8 +142,6 @@ int cli_open_device(gb_device **out, const cli *c);
 void cli_rehearse(cli *c);
 // Sets the precision of an open device as --precision says; on failure closes it.
 int cli_set_precision(gb_device **dev, const cli *c);
-// Which packages bring a device, for people who have none.
-extern const char cli_device_packages[];
 
 // Prints and releases it; NULL is out of memory.
 int cli_print_json(json_t *json);

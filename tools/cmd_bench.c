@@ -169,10 +169,20 @@ static int execute(task *t)
     t->peak_bytes = gb_device_peak(t->dev);
     if (t->v.layers)
         GB_TRY(bench_layers_measure(&t->layers, c, t->session, (size_t)t->v.rounds));
+    gb_steps_free(t->steps);
+    gb_session_free(t->session); // its memory may be what the peak's buffers want
+    t->steps = NULL;
+    t->session = NULL;
     cli_progress(c, "the device's peak");
-    GB_TRY(gb_peak_measure(&t->peak, t->dev));
+    if (gb_peak_measure(&t->peak, t->dev) < 0)
+        cli_note(c, "the device's peak: %s", gb_last_error());
 fail:
     return err;
+}
+
+static json_t *peak_json(double per_second)
+{
+    return per_second > 0 ? json_real(1e-9 * per_second) : json_null();
 }
 
 static int print_json(const task *t)
@@ -192,12 +202,20 @@ static int print_json(const task *t)
         json_object_set_new(json, "peak_bytes", json_integer((json_int_t)t->peak_bytes));
         json_object_set_new(json, "compile_seconds", json_real(t->compile_seconds));
         json_object_set_new(json, "peak",
-                            json_pack("{s:f, s:f}", "gflops", 1e-9 * t->peak.flops,
-                                      "gbytes_per_second", 1e-9 * t->peak.bytes));
-        if (t->v.layers)
+                            json_pack("{s:o, s:o}", "gflops", peak_json(t->peak.flops),
+                                      "gbytes_per_second", peak_json(t->peak.bytes)));
+        if (t->layers.count)
             bench_layers_json(json, &t->layers, &t->peak);
     }
     return cli_print_json(json);
+}
+
+static void print_peak(double per_second, const char *what)
+{
+    if (per_second > 0)
+        printf(" %.1f %s", 1e-9 * per_second, what);
+    else
+        printf(" %s not measured", what);
 }
 
 static void print_text(const task *t)
@@ -212,10 +230,23 @@ static void print_text(const task *t)
     }
     printf("\npeak device memory %.1f MiB, compiling and setting up %.2f s\n",
            (double)t->peak_bytes / 0x1p20, t->compile_seconds);
-    printf("the device's peak: %.1f GFLOP/s of FMA, %.1f GB/s of copying\n", 1e-9 * t->peak.flops,
-           1e-9 * t->peak.bytes);
-    if (t->v.layers)
+    printf("the device's peak:");
+    print_peak(t->peak.flops, "GFLOP/s of FMA");
+    putchar(',');
+    print_peak(t->peak.bytes, "GB/s of copying");
+    putchar('\n');
+    if (t->layers.count)
         bench_layers_print(&t->layers, &t->peak);
+}
+
+static int print(task *t)
+{
+    if (!t->peak_bytes)
+        t->peak_bytes = gb_device_peak(t->dev);
+    if (t->v.cli.json)
+        return print_json(t);
+    print_text(t);
+    return 0;
 }
 
 static int run(int argc, char **argv)
@@ -226,10 +257,10 @@ static int run(int argc, char **argv)
     if (!cli_begin(&t.v.cli, &cmd_bench, groups, GB_COUNT(groups), argc, argv, &code))
         return code;
     err = execute(&t);
-    if (err >= 0 && t.v.cli.json)
-        err = print_json(&t);
-    else if (err >= 0)
-        print_text(&t);
+    if (err >= 0 || (t.n_figure && err != GB_ERR_CANCELLED)) { // what was measured is told
+        int told = print(&t);
+        err = err < 0 ? err : told;
+    }
     code = cli_end(&t.v.cli, err);
     bench_layers_free(&t.layers);
     gb_steps_free(t.steps);

@@ -30,6 +30,8 @@ static void print_text(const gb_device_info *list, size_t count, size_t any)
         gb_say("     type           %s%s\n", type[d->type],
                d->integrated && d->type == GB_DEVICE_GPU ? ", integrated" : "");
         gb_say("     driver         %s\n", d->driver);
+        if (d->unusable[0])
+            gb_say("     unusable       %s\n", d->unusable);
         gb_say("     OpenCL C       %s\n", d->version);
         printf("     compute units  %d at %d MHz\n", d->compute_units, d->clock_mhz);
         printf("     memory         %.1f GiB, at most %.1f GiB a piece\n",
@@ -59,7 +61,7 @@ static int run(int argc, char **argv)
     else
         print_text(list, count, any);
     if (!count)
-        err = gb_fail(GB_ERR_NO_DEVICE, "no OpenCL device; %s", cli_device_packages);
+        err = GB_ERR_NO_DEVICE; // the reason is recorded
 fail:
     free(list);
     code = cli_end(&c, err);

@@ -25,8 +25,8 @@ static int create(gb_buf **out, gb_device *dev, void *host, size_t bytes)
     buf->mem = buf->root = clCreateBuffer(dev->context,
                                           CL_MEM_READ_WRITE | (host ? CL_MEM_USE_HOST_PTR : 0),
                                           bytes, host, &code);
-    // Drivers of GPUs allocate at first use: touch it now, so that failure happens here.
-    if (buf->mem && info->type == GB_DEVICE_GPU) {
+    // Memory of a device's own is allocated at first use: touch it, so that failure happens here.
+    if (buf->mem && (info->wide || !info->integrated)) {
         const cl_uint zero = 0;
         code = clEnqueueFillBuffer(dev->queue, buf->mem, &zero, sizeof zero, 0, sizeof zero, 0,
                                    NULL, NULL);
@@ -56,10 +56,10 @@ int gb_buf_create(gb_buf **out, gb_device *dev, size_t bytes)
     return create(out, dev, NULL, gb_align(bytes ? bytes : 1, sizeof(cl_uint)));
 }
 
-// Whether a processor's kernels could work on the data as well where it is.
+// Whether kernels could work on the data as well where it is.
 static bool shares(const gb_device *dev, const void *data, size_t bytes)
 {
-    return dev->info.type == GB_DEVICE_CPU && dev->info.integrated && bytes &&
+    return !dev->info.wide && dev->info.integrated && bytes &&
            bytes % sizeof(cl_uint) == 0 && (uintptr_t)data % HOST_ALIGN == 0;
 }
 

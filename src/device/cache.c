@@ -13,20 +13,8 @@
 
 static const char magic[] = "gibbon-kernel 1";
 
-bool gb_cache_folder(char *out, size_t size)
+static bool cache_path(char *out, size_t size, const char *folder, const char *key)
 {
-    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    int length = base && *base == '/' ? snprintf(out, size, "%s/gibbon", base)
-                 : home && *home      ? snprintf(out, size, "%s/.cache/gibbon", home)
-                                      : -1;
-    return length > 0 && (size_t)length < size;
-}
-
-static bool cache_path(char *out, size_t size, const char *key)
-{
-    char folder[3072];
-    if (!gb_cache_folder(folder, sizeof folder))
-        return false;
     uint64_t hash = gb_hash(GB_HASH_INIT, key, strlen(key));
     int length = snprintf(out, size, "%s/%016" PRIx64 ".bin", folder, hash);
     return length > 0 && (size_t)length < size;
@@ -54,14 +42,15 @@ const void *gb_cache_decode(size_t *size, const void *file, size_t total, const 
     return sound ? data : NULL;
 }
 
-void gb_cache_load(void **data, size_t *size, const char *key)
+void gb_cache_load(void **data, size_t *size, const char *folder, const char *key)
 {
     char path[4096];
     void *file = NULL;
     size_t total = 0;
     *data = NULL;
     *size = 0;
-    if (!cache_path(path, sizeof path, key) || gb_file_read_private(&file, &total, path) < 0)
+    if (!cache_path(path, sizeof path, folder, key) ||
+        gb_file_read_private(&file, &total, path) < 0)
         return;
     const void *sound = gb_cache_decode(size, file, total, key);
     if (sound && (*data = malloc(*size)))
@@ -69,11 +58,10 @@ void gb_cache_load(void **data, size_t *size, const char *key)
     free(file);
 }
 
-void gb_cache_store(const char *key, const void *data, size_t size)
+void gb_cache_store(const char *folder, const char *key, const void *data, size_t size)
 {
-    char path[4096], folder[3072];
-    if (!gb_cache_folder(folder, sizeof folder) || !cache_path(path, sizeof path, key) ||
-        gb_make_private_dirs(folder) < 0)
+    char path[4096];
+    if (!cache_path(path, sizeof path, folder, key) || gb_make_private_dirs(folder) < 0)
         return;
     char *header = cache_header(key, data, size);
     size_t length = header ? strlen(header) : 0;

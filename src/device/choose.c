@@ -9,9 +9,12 @@
 #include <string.h>
 #include <strings.h>
 
-// The default's order: a discrete GPU before an integrated one before a CPU before the rest.
+// The default's order: a discrete GPU before an integrated one before a CPU before the rest, and
+// last what cannot be used.
 static int rank(const gb_device_info *d)
 {
+    if (d->unusable[0])
+        return -1;
     switch (d->type) {
     case GB_DEVICE_GPU: return d->integrated ? 2 : 3;
     case GB_DEVICE_CPU: return 1;
@@ -19,12 +22,21 @@ static int rank(const gb_device_info *d)
     }
 }
 
-static bool better(const gb_device_info *a, const gb_device_info *b)
+// Units x clock. Some drivers tell no clock: that of the fastest of its kind then.
+static int64_t power(const gb_device_info *d, const gb_device_info *list, size_t count)
+{
+    int clock = d->clock_mhz;
+    for (size_t i = 0; i < count && d->clock_mhz <= 0; i++)
+        if (rank(&list[i]) == rank(d) && list[i].clock_mhz > clock)
+            clock = list[i].clock_mhz;
+    return (int64_t)d->compute_units * (clock > 0 ? clock : 1);
+}
+
+static bool is_better(const gb_device_info *a, const gb_device_info *b, const gb_device_info *list,
+                      size_t count)
 {
     int ra = rank(a), rb = rank(b);
-    if (ra != rb)
-        return ra > rb;
-    return (int64_t)a->compute_units * a->clock_mhz > (int64_t)b->compute_units * b->clock_mhz;
+    return ra != rb ? ra > rb : power(a, list, count) > power(b, list, count);
 }
 
 static bool has_piece(const char *text, const char *piece)
@@ -33,6 +45,48 @@ static bool has_piece(const char *text, const char *piece)
         if (gb_begins_with(text, piece))
             return true;
     return false;
+}
+
+// What people call the drivers, and a piece of the name of such a driver's platform.
+static const struct {
+    const char *called, *platform;
+} drivers[] = {
+    {"pocl", "Portable Computing Language"},
+    {"mesa", "rusticl"},
+    {"mesa", "Clover"},
+    {"intel", "Intel"},
+    {"neo", "Intel(R) OpenCL HD Graphics"},
+    {"neo", "Intel(R) OpenCL Graphics"},
+    {"beignet", "Intel Gen OCL"},
+    {"amd", "AMD Accelerated Parallel Processing"},
+    {"rocm", "AMD Accelerated Parallel Processing"},
+    {"nvidia", "NVIDIA"},
+    {"cuda", "NVIDIA"},
+    {"arm", "ARM Platform"},
+    {"mali", "ARM Platform"},
+    {"qualcomm", "QUALCOMM"},
+    {"adreno", "QUALCOMM"},
+    {"imagination", "PowerVR"},
+    {"vc4cl", "VideoCore"},
+};
+
+static bool is_called(const gb_device_info *d, const char *spec)
+{
+    for (size_t i = 0; i < GB_COUNT(drivers); i++)
+        if (!strcasecmp(spec, drivers[i].called) &&
+            has_piece(d->platform_name, drivers[i].platform))
+            return true;
+    return false;
+}
+
+// How well words without a meaning of their own name a device; 0: not at all.
+static int likeness(const gb_device_info *d, const char *spec)
+{
+    if (!strcasecmp(d->name, spec) || !strcasecmp(d->platform_name, spec))
+        return 3;
+    if (is_called(d, spec))
+        return 2;
+    return has_piece(d->name, spec) || has_piece(d->platform_name, spec);
 }
 
 static void append(char *text, size_t size, const char *format, ...)
@@ -48,7 +102,7 @@ static void append(char *text, size_t size, const char *format, ...)
 
 // "0:0 NVIDIA RTX (NVIDIA CUDA), 1:0 ..." of those in match, or of all where match is NULL.
 static void names(char *text, size_t size, const gb_device_info *list, size_t count,
-                  const bool *match)
+                  const int *match)
 {
     text[0] = 0;
     for (size_t i = 0; i < count; i++)
@@ -88,13 +142,13 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
                        "no OpenCL device found; install a driver, for example pocl-opencl-icd for "
                        "the CPU, or your GPU vendor's (`gibbon devices` lists the packages)");
 
-    bool *match = calloc(count, sizeof *match);
+    int *match = calloc(count, sizeof *match);
     if (!match)
         return gb_fail(GB_ERR_NOMEM, "out of memory for %zu devices", count);
     bool any = gb_same_word(spec, "any"), cpu = gb_same_word(spec, "cpu");
     bool gpu = gb_same_word(spec, "gpu"), numbered = parse_index(spec, &p, &d);
     size_t matches = 0, best = 0;
-    int err = 0;
+    int closest = 1, err = 0;
     for (size_t i = 0; i < count; i++) {
         const gb_device_info *o = &list[i];
         if (any || cpu || gpu)
@@ -102,8 +156,12 @@ int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, co
         else if (numbered)
             match[i] = o->platform == p && o->device == d;
         else
-            match[i] = has_piece(o->name, spec) || has_piece(o->platform_name, spec);
-        if (match[i] && (!matches++ || better(o, &list[best])))
+            match[i] = likeness(o, spec);
+        closest = match[i] > closest ? match[i] : closest;
+    }
+    for (size_t i = 0; i < count; i++) {
+        match[i] = match[i] == closest;
+        if (match[i] && (!matches++ || is_better(&list[i], &list[best], list, count)))
             best = i;
     }
     if (!matches) {

@@ -22,32 +22,39 @@ typedef struct gb_device_info {
     gb_device_type type;
     bool integrated; // shares the host's memory
     bool fp16, fp64, subgroups;
-    bool form_asked; // type and vector_width are not the device's but $GIBBON_KERNEL_FORM's
+    // The form of its kernels: work-groups of many narrow items that share local memory (graphics
+    // processors), or items alone, on vectors (processors, and whatever else there is).
+    bool wide;
+    bool form_asked; // wide and vector_width are not the device's but $GIBBON_KERNEL_FORM's
     gb_precision precision; // of the products that tensor cores take; float32 unless asked for
     bool clblast; // the user wants CLBlast for products of two activations
     unsigned vendor_id;
     int compute_units, clock_mhz;
-    int vector_width; // native, in floats; what CPU kernels use: 4, 8 or 16 (GPUs: 1)
+    int vector_width; // of an item, in floats: 4, 8 or 16, near the native one; 1 where wide
     size_t cache; // the last level, bytes
     size_t memory, max_alloc, local_memory, max_work_group;
     size_t align; // of sub-buffer origins, bytes
+    char unusable[96]; // why gibbon cannot run there; "": it can
 } gb_device_info;
 
-// Lists every device of every platform; *list is malloc'ed, the caller frees it. No device at all
-// is not an error: *count = 0. A platform that fails is skipped with a warning.
 const char *gb_device_type_name(gb_device_type type); // "CPU", "GPU", "other"
+// Lists every device of every platform; *list is malloc'ed, the caller frees it. No device at all
+// is not an error: *count = 0, and gb_last_error() says why there is none. A platform that fails is
+// skipped with a warning. May set $POCL_CACHE_DIR: without a folder to write PoCL has no device.
 int gb_device_list(gb_device_info **list, size_t *count, const gb_log *log);
 
-// Chooses among them. spec: "P:D", "cpu", "gpu", "any", or a piece of the platform's or device's
-// name (case-insensitive); NULL: $GIBBON_DEVICE, else "any". "any" is the discrete GPU with the
-// most compute (units x clock), else any GPU, else a CPU, else anything; "cpu" and "gpu" are the
-// best of theirs. GB_ERR_NO_DEVICE (lists what there is), GB_ERR_AMBIGUOUS (lists the matches).
+// Chooses among them. spec: "P:D", "cpu", "gpu", "any", or a name, whatever its case: the
+// platform's or device's, else what people call the driver (pocl, rusticl, intel, rocm, cuda ...),
+// else a piece of the platform's or device's; NULL: $GIBBON_DEVICE, else "any". "any" is the
+// discrete GPU with the most compute (units x clock), else any GPU, else a CPU, else anything;
+// "cpu" and "gpu" are the best of theirs. GB_ERR_NO_DEVICE (lists what there is), GB_ERR_AMBIGUOUS
+// (lists the matches).
 int gb_device_choose(size_t *index, const gb_device_info *list, size_t count, const char *spec);
 
 // Opens a device: context, in-order queue, program cache. For users and tests:
 // $GIBBON_MEMORY_LIMIT  at most this much device memory (bytes, or 512M, 2G); lowers info.memory
 // $GIBBON_KERNEL_FORM   gpu, cpu4, cpu8 or cpu16: the form of kernels to run, whatever the device
-//                       (info.type and info.vector_width)
+//                       (info.wide and info.vector_width)
 // $GIBBON_GEMM          clblast: products of two activations by CLBlast (info.clblast), where the
 //                       tuner chose no way
 // $GIBBON_CACHE         on or off: keep compiled programs in $XDG_CACHE_HOME/gibbon; on by
@@ -125,8 +132,9 @@ bool gb_device_rehearses(const gb_device *dev);
 // A hash of all kernel sources, $GIBBON_KERNELS' included.
 int gb_kernels_hash(uint64_t *out);
 // Where compiled programs and measurements are kept: $XDG_CACHE_HOME/gibbon, else
-// $HOME/.cache/gibbon. False where neither is set.
-bool gb_cache_folder(char *out, size_t size);
+// $HOME/.cache/gibbon; where that cannot be written gibbon-UID/gibbon in $TMPDIR, /tmp or the like,
+// private to the user. GB_ERR_IO: nowhere.
+int gb_cache_folder(char *out, size_t size);
 
 int gb_device_flush(gb_device *dev);
 int gb_device_finish(gb_device *dev);

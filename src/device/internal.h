@@ -33,7 +33,7 @@ struct gb_device {
     gb_ahead *ahead;              // NULL: nothing has been built ahead
     size_t allocated, peak;
     double compile_seconds;
-    bool binary_cache; // keep binaries on disk
+    char *binary_cache; // the folder to keep binaries in; NULL: none
     bool compiles_late; // the driver compiles at a kernel's first launch, and keeps the result
     bool rehearses;
     void (*building)(void *user, bool on);
@@ -103,12 +103,21 @@ typedef struct gb_embedded { // the table made by tools/embed; ends with a NULL 
 } gb_embedded;
 extern const gb_embedded gb_embedded_kernels[];
 
-// cache.c: binaries on disk under a key, any text of one line. A miss, a damaged or a foreign file
-// gives *data = NULL. Storing is best effort.
-void gb_cache_load(void **data, size_t *size, const char *key);
-void gb_cache_store(const char *key, const void *data, size_t size);
+// cache.c: binaries in a folder under a key, any text of one line. A miss, a damaged or a foreign
+// file gives *data = NULL. Storing is best effort.
+void gb_cache_load(void **data, size_t *size, const char *folder, const char *key);
+void gb_cache_store(const char *folder, const char *key, const void *data, size_t size);
 // The data in such a file's contents, *size bytes; NULL: it is damaged, or under another key.
 const void *gb_cache_decode(size_t *size, const void *file, size_t total, const char *key);
+
+// folder.c: finds PoCL a folder for its cache, without which it shows no device, and names it in
+// $POCL_CACHE_DIR where PoCL would not find it itself. Before the loader asks PoCL for anything.
+int gb_prepare_pocl(const gb_log *log);
+
+// none.c: says why no device was found, as gb_last_error().
+void gb_say_no_device(const char *platforms);
+
+extern const char gb_pocl_name[]; // of its platform
 
 // kernel.c: reads the times of finished launches into their kernels.
 int gb_timing_collect(gb_device *dev);

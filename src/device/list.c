@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char gb_pocl_name[] = "Portable Computing Language";
+
 static void text_of(cl_device_id id, cl_device_info what, char *out, size_t size)
 {
     char text[4096] = "";
@@ -53,6 +55,31 @@ static bool has_extension(cl_device_id id, const char *name)
     return found;
 }
 
+// Whether the device says no to that; silence is no no.
+static bool denies(cl_device_id id, cl_device_info what)
+{
+    cl_bool value = CL_TRUE;
+    return clGetDeviceInfo(id, what, sizeof value, &value, NULL) == CL_SUCCESS && !value;
+}
+
+static void find_fault(gb_device_info *info, cl_device_id id)
+{
+    static const uint16_t one = 1;
+    const bool little = *(const uint8_t *)&one == 1;
+    int major = 0, minor = 0;
+    const char *why = "";
+    if (denies(id, CL_DEVICE_AVAILABLE))
+        why = "its driver says that it is not available";
+    else if (denies(id, CL_DEVICE_COMPILER_AVAILABLE))
+        why = "its driver compiles no OpenCL C";
+    else if (denies(id, CL_DEVICE_ENDIAN_LITTLE) == little)
+        why = "its numbers have another order of bytes than the host's";
+    else if (sscanf(info->version, "OpenCL C %d.%d", &major, &minor) == 2 &&
+             major * 10 + minor < 12)
+        why = "its driver compiles no OpenCL C 1.2, which gibbon needs";
+    snprintf(info->unusable, sizeof info->unusable, "%s", why);
+}
+
 static void describe(gb_device_info *info, cl_device_id id)
 {
     cl_device_type type = number_of(id, CL_DEVICE_TYPE);
@@ -73,7 +100,7 @@ static void describe(gb_device_info *info, cl_device_id id)
     info->compute_units = (int)number_of(id, CL_DEVICE_MAX_COMPUTE_UNITS);
     info->clock_mhz = (int)number_of(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     int width = (int)number_of(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
-    info->vector_width = info->type != GB_DEVICE_CPU ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4;
+    info->vector_width = width >= 16 ? 16 : width >= 8 ? 8 : 4;
     info->memory = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->cache = number_of(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
@@ -82,6 +109,7 @@ static void describe(gb_device_info *info, cl_device_id id)
     info->align = number_of(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
     if (info->align < 64) // a cache line, and float16 loads
         info->align = 64;
+    find_fault(info, id);
 }
 
 int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
@@ -91,7 +119,10 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
     cl_device_id *id = NULL;
     size_t n = 0, cap = 0;
     cl_uint n_platform = 0;
+    char empty[1200] = "", homeless[1000] = ""; // platforms without a device; PoCL's trouble
     int err = 0;
+    if (gb_prepare_pocl(log) < 0)
+        snprintf(homeless, sizeof homeless, "%s", gb_last_error());
     // Without any driver the loader answers with an error of its own (-1001): an empty list.
     if (clGetPlatformIDs(0, NULL, &n_platform) != CL_SUCCESS)
         n_platform = 0;
@@ -105,6 +136,7 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
     for (cl_uint p = 0; p < n_platform; p++) {
         char name[sizeof found->info.platform_name] = "";
         clGetPlatformInfo(platform[p], CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+        const char *why = strcmp(name, gb_pocl_name) ? "" : homeless;
         cl_uint n_id = 0;
         cl_int code = clGetDeviceIDs(platform[p], CL_DEVICE_TYPE_ALL, 0, NULL, &n_id);
         if (code == CL_SUCCESS && n_id) {
@@ -117,9 +149,13 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
             code = clGetDeviceIDs(platform[p], CL_DEVICE_TYPE_ALL, n_id, id, NULL);
         }
         if (code != CL_SUCCESS || !n_id) {
-            gb_log_line(log, code == CL_DEVICE_NOT_FOUND || code == CL_SUCCESS ? GB_LOG_DEBUG
-                                                                               : GB_LOG_WARN,
-                        "platform %u (%s) has no usable device: %s", p, name, gb_cl_name(code));
+            const bool none = code == CL_DEVICE_NOT_FOUND || code == CL_SUCCESS;
+            if (!*why)
+                why = none ? "shows no device" : gb_cl_name(code);
+            gb_log_line(log, none ? GB_LOG_DEBUG : GB_LOG_WARN,
+                        "platform %u (%s) has no usable device: %s", p, name, why);
+            const size_t used = strlen(empty);
+            snprintf(empty + used, sizeof empty - used, "%s%s: %s", used ? "; " : "", name, why);
             continue;
         }
         GB_TRY(gb_grow(&found, &cap, n + n_id, sizeof *found));
@@ -132,6 +168,8 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
             describe(&f->info, id[d]);
         }
     }
+    if (!n)
+        gb_say_no_device(empty);
     *list = found;
     *count = n;
     found = NULL;

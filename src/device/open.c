@@ -26,22 +26,28 @@ static int apply_memory_limit(gb_device_info *info)
     return 0;
 }
 
-// $GIBBON_KERNEL_FORM: runs the GPU form of the kernels on a CPU device, or the other way round, or
-// the CPU form with vectors of another width.
-static int apply_kernel_form(gb_device_info *info)
+// The form of the kernels, decided here and nowhere else. The wide one asks for work-groups of 64
+// and for the local memory of the smallest tile of cl/gemm_gpu.cl; the other asks for nothing, so
+// every device that may have less, or is no GPU, gets it. $GIBBON_KERNEL_FORM overrules.
+static int choose_form(gb_device_info *info)
 {
-    const char *text = getenv("GIBBON_KERNEL_FORM");
-    if (!text || !*text)
-        return 0;
+    enum { ITEMS = 64, LOCAL_BYTES = 8 << 10 };
     static const struct {
         const char *name;
-        gb_device_type type;
+        bool wide;
         int vector_width;
-    } forms[] = {{"gpu", GB_DEVICE_GPU, 1}, {"cpu4", GB_DEVICE_CPU, 4},
-                 {"cpu8", GB_DEVICE_CPU, 8}, {"cpu16", GB_DEVICE_CPU, 16}};
+    } forms[] = {{"gpu", true, 1}, {"cpu4", false, 4}, {"cpu8", false, 8}, {"cpu16", false, 16}};
+    const char *text = getenv("GIBBON_KERNEL_FORM");
+    if (!text || !*text) {
+        info->wide = info->type == GB_DEVICE_GPU && info->max_work_group >= ITEMS &&
+                     info->local_memory >= LOCAL_BYTES;
+        if (info->wide)
+            info->vector_width = 1;
+        return 0;
+    }
     for (size_t i = 0; i < GB_COUNT(forms); i++) {
         if (!strcmp(text, forms[i].name)) {
-            info->type = forms[i].type;
+            info->wide = forms[i].wide;
             info->vector_width = forms[i].vector_width;
             info->form_asked = true;
             return 0;
@@ -59,13 +65,11 @@ static int read_gemm(gb_device_info *info)
     return 0;
 }
 
-static const char pocl[] = "Portable Computing Language";
-
 // PoCL and NVIDIA keep compiled kernels themselves (asking PoCL for a binary even compiles a second
 // one); oclgrind has nothing worth keeping. $GIBBON_CACHE=on|off overrules.
 static bool wants_binary_cache(const gb_device_info *info)
 {
-    static const char *const own[] = {pocl, "NVIDIA CUDA", "Oclgrind"};
+    static const char *const own[] = {gb_pocl_name, "NVIDIA CUDA", "Oclgrind"};
     const char *text = getenv("GIBBON_CACHE");
     if (text && *text)
         return strcmp(text, "off") != 0;
@@ -91,6 +95,10 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     size_t count = 0, index = 0;
     int err = 0;
     GB_TRY(gb_find_devices(&found, &count, log));
+    if (!count) {
+        err = GB_ERR_NO_DEVICE; // the reason is recorded
+        goto fail;
+    }
     list = calloc(count + 1, sizeof *list);
     dev = calloc(1, sizeof *dev);
     if (!list || !dev) {
@@ -106,18 +114,17 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
         dev->log = *log;
     pthread_mutex_init(&dev->program_lock, NULL);
 
-    int major = 0, minor = 0;
-    if (sscanf(dev->info.version, "OpenCL C %d.%d", &major, &minor) == 2 &&
-        major * 10 + minor < 12) {
-        err = gb_fail(GB_ERR_DEVICE, "%s speaks %s; gibbon needs OpenCL C 1.2", dev->info.name,
-                      dev->info.version);
+    if (dev->info.unusable[0]) {
+        err = gb_fail(GB_ERR_DEVICE, "%s: %s", dev->info.name, dev->info.unusable);
         goto fail;
     }
     GB_TRY(apply_memory_limit(&dev->info));
-    GB_TRY(apply_kernel_form(&dev->info));
+    GB_TRY(choose_form(&dev->info));
     GB_TRY(read_gemm(&dev->info));
-    dev->binary_cache = wants_binary_cache(&dev->info);
-    dev->compiles_late = !strcmp(dev->info.platform_name, pocl);
+    char folder[3072];
+    if (wants_binary_cache(&dev->info) && gb_cache_folder(folder, sizeof folder) == 0)
+        dev->binary_cache = strdup(folder); // NULL does no harm
+    dev->compiles_late = !strcmp(dev->info.platform_name, gb_pocl_name);
 
     cl_int code;
     const cl_context_properties properties[] = {
@@ -148,6 +155,7 @@ void gb_device_close(gb_device *dev)
         clReleaseCommandQueue(dev->queue);
     }
     free(dev->timing);
+    free(dev->binary_cache);
     gb_ahead_free(dev->ahead);
     gb_programs_free(dev);
     if (dev->context)
@@ -159,13 +167,13 @@ int gb_device_allow_precision(gb_device *dev, gb_precision precision)
 {
     enum { COMPUTE_CAPABILITY_MAJOR_NV = 0x4000 }; // cl_nv_device_attribute_query
     const gb_device_info *info = &dev->info;
-    const bool emulated = info->form_asked && info->type == GB_DEVICE_GPU;
+    const bool emulated = info->form_asked && info->wide;
     cl_uint major = 0;
     if (precision == GB_FLOAT32 || emulated) {
         dev->info.precision = precision;
         return 0;
     }
-    if (info->form_asked || info->type != GB_DEVICE_GPU || info->vendor_id != GB_VENDOR_NVIDIA)
+    if (info->form_asked || !info->wide || info->vendor_id != GB_VENDOR_NVIDIA)
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: precision %s needs the tensor cores of an NVIDIA "
                        "GPU; use float32, the default", info->name, gb_precision_names[precision]);
     if (clGetDeviceInfo(dev->id, COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) ==

@@ -56,7 +56,7 @@ static cl_program from_cache(gb_device *dev, const char *key, const char *option
     void *data;
     size_t size;
     cl_int code, status;
-    gb_cache_load(&data, &size, key);
+    gb_cache_load(&data, &size, dev->binary_cache, key);
     if (!data)
         return NULL;
     const unsigned char *bytes = data;
@@ -70,7 +70,7 @@ static cl_program from_cache(gb_device *dev, const char *key, const char *option
     return program;
 }
 
-static void to_cache(cl_program program, const char *key)
+static void to_cache(const gb_device *dev, cl_program program, const char *key)
 {
     size_t size = 0;
     if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) !=
@@ -80,7 +80,7 @@ static void to_cache(cl_program program, const char *key)
     unsigned char *bytes = malloc(size);
     if (bytes &&
         clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL) == CL_SUCCESS)
-        gb_cache_store(key, bytes, size);
+        gb_cache_store(dev->binary_cache, key, bytes, size);
     free(bytes);
 }
 
@@ -103,8 +103,7 @@ static int get(gb_program **out, gb_device *dev, const char *name, const char *o
     p = calloc(1, sizeof *p);
     if (!p || !(p->name = strdup(name)) || !(p->options = strdup(options)) ||
         asprintf(&all, "-cl-std=CL1.2 -D %s -D VW=%d %s",
-                 dev->info.type == GB_DEVICE_CPU ? "GB_CPU" : "GB_GPU", dev->info.vector_width,
-                 options) < 0) {
+                 dev->info.wide ? "GB_GPU" : "GB_CPU", dev->info.vector_width, options) < 0) {
         err = gb_fail(GB_ERR_NOMEM, "out of memory for program %s", name);
         goto fail;
     }
@@ -126,7 +125,7 @@ static int get(gb_program **out, gb_device *dev, const char *name, const char *o
         }
         GB_TRY(build(p->program, dev, name, all, log));
         if (key)
-            to_cache(p->program, key);
+            to_cache(dev, p->program, key);
     }
     p->seconds = now() - start;
     dev->compile_seconds += p->seconds;

@@ -59,7 +59,7 @@ static int64_t traffic(const gb_graph *g, int64_t cache, int64_t n)
 int64_t gb_choose_chunk(const gb_graph *g, const gb_device_info *info)
 {
     int64_t best = g->batch, least = INT64_MAX;
-    if (info->type != GB_DEVICE_CPU || !info->cache || g->batch < 2 || !splits(g))
+    if (info->wide || !info->cache || g->batch < 2 || !splits(g))
         return g->batch;
     for (int64_t n = g->batch; n > 0; n--) {
         int64_t bytes = g->batch % n ? INT64_MAX : traffic(g, (int64_t)info->cache, n);

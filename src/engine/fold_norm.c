@@ -107,7 +107,7 @@ gb_store *gb_record_norms(gb_emit *e, const gb_params *p, gb_store *value)
     gb_put_store(e, scale);
     gb_put_store(e, folded);
     gb_put_i32(e, (int64_t)p->total);
-    const int64_t piece = e->info->type == GB_DEVICE_CPU ? 2048 : 1;
+    const int64_t piece = e->info->wide ? 1 : 2048;
     gb_put_i32(e, piece);
     gb_emit_size(e, (p->total + (size_t)piece - 1) / (size_t)piece, 1, 1);
     return folded;

@@ -23,9 +23,9 @@ fail:
 static int measure_flops(double *out, gb_device *dev)
 {
     const gb_device_info *info = gb_device_get_info(dev);
-    const bool gpu = info->type == GB_DEVICE_GPU;
+    const bool wide = info->wide;
     // Eight a core, each alone in its group, so that every core gets some.
-    const size_t items = (size_t)info->compute_units * (gpu ? 2048 : 8);
+    const size_t items = (size_t)info->compute_units * (wide ? 2048 : 8);
     gb_kernel *kernel = NULL;
     gb_buf *sums = NULL;
     double seconds = 0;
@@ -34,14 +34,15 @@ static int measure_flops(double *out, gb_device *dev)
     GB_TRY(gb_kernel_create(&kernel, dev, "peak", "peak", ""));
     GB_TRY(gb_kernel_arg_buf(kernel, 0, sums));
     GB_TRY(gb_kernel_size(kernel, (const size_t[3]){items, 1, 1},
-                          (const size_t[3]){gpu ? 0 : 1, 1, 1}));
+                          (const size_t[3]){wide ? 0 : 1, 1, 1}));
     while (seconds < worth_timing && loops < 1 << 28) {
         loops *= 2;
         GB_TRY(gb_kernel_arg(kernel, 1, sizeof loops, &loops));
         GB_TRY(fastest(&seconds, kernel, dev, 2)); // the first one may compile
     }
     GB_TRY(fastest(&seconds, kernel, dev, ROUNDS));
-    *out = 2.0 * CHAINS * loops * (double)items * info->vector_width / seconds;
+    if (seconds > 0)
+        *out = 2.0 * CHAINS * loops * (double)items * info->vector_width / seconds;
 fail:
     gb_kernel_free(kernel);
     gb_buf_free(sums);
@@ -51,7 +52,7 @@ fail:
 static int measure_bytes(double *out, gb_device *dev)
 {
     const gb_device_info *info = gb_device_get_info(dev);
-    const bool gpu = info->type == GB_DEVICE_GPU;
+    const bool wide = info->wide;
     const size_t vector = (size_t)info->vector_width * sizeof(float);
     size_t bytes = 4 * info->cache > (64 << 20) ? 4 * info->cache : 64 << 20;
     gb_kernel *kernel = NULL;
@@ -62,8 +63,8 @@ static int measure_bytes(double *out, gb_device *dev)
         bytes = info->memory / 8;
     if (info->max_alloc && bytes > info->max_alloc)
         bytes = info->max_alloc;
-    const int count = (int)(bytes / vector), per = gpu ? 0 : 4096 / (int)vector;
-    const size_t items = gpu ? (size_t)info->compute_units * 2048
+    const int count = (int)(bytes / vector), per = wide ? 0 : 4096 / (int)vector;
+    const size_t items = wide ? (size_t)info->compute_units * 2048
                              : (size_t)((count + per - 1) / per);
     bytes = (size_t)count * vector;
     GB_TRY(gb_buf_create(&from, dev, bytes));
@@ -76,9 +77,10 @@ static int measure_bytes(double *out, gb_device *dev)
     GB_TRY(gb_kernel_arg(kernel, 2, sizeof count, &count));
     GB_TRY(gb_kernel_arg(kernel, 3, sizeof per, &per));
     GB_TRY(gb_kernel_size(kernel, (const size_t[3]){items, 1, 1},
-                          (const size_t[3]){gpu ? 0 : 1, 1, 1}));
+                          (const size_t[3]){wide ? 0 : 1, 1, 1}));
     GB_TRY(fastest(&seconds, kernel, dev, ROUNDS));
-    *out = 2.0 * (double)bytes / seconds;
+    if (seconds > 0)
+        *out = 2.0 * (double)bytes / seconds;
 fail:
     gb_kernel_free(kernel);
     gb_buf_free(from);

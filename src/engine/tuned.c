@@ -21,7 +21,7 @@ int gb_tuned_identity(char **out, const gb_device *dev)
         return err;
     const char *products = i->precision ? gb_precision_names[i->precision] : "";
     if (asprintf(out, "%s|%s|%s|%s%d%s|%016" PRIx64, i->platform_name, i->name, i->driver,
-                 gb_device_type_name(i->type), i->vector_width, products, kernels) < 0)
+                 i->wide ? "GPU" : "CPU", i->vector_width, products, kernels) < 0)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     return 0;
 }
@@ -29,9 +29,9 @@ int gb_tuned_identity(char **out, const gb_device *dev)
 int gb_tuned_path(char **out, const char *identity)
 {
     char folder[3072];
-    if (!gb_cache_folder(folder, sizeof folder))
-        return gb_fail(GB_ERR_IO, "no folder for the tuner's database: neither $XDG_CACHE_HOME nor "
-                       "$HOME is set");
+    int err = gb_cache_folder(folder, sizeof folder);
+    if (err < 0)
+        return err;
     uint64_t hash = gb_hash(GB_HASH_INIT, identity, strlen(identity));
     if (asprintf(out, "%s/tuned-%016" PRIx64 ".json", folder, hash) < 0)
         return gb_fail(GB_ERR_NOMEM, "out of memory");

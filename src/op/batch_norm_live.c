@@ -95,7 +95,7 @@ static void record_given(gb_emit *e, const gb_node *node, const gb_norm_args *n,
 // Splits pixels and the words of their masks among work-items: appends (count, channels, per).
 static void put_words(gb_emit *e, const gb_pixels *x)
 {
-    int64_t per = e->info->type == GB_DEVICE_CPU ? 16 : 1;
+    int64_t per = e->info->wide ? 1 : 16;
     gb_put_i32(e, x->count);
     gb_put_i32(e, x->channels);
     gb_put_i32(e, per);

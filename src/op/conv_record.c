@@ -36,7 +36,7 @@ static int choose_winograd(gb_emit *e, const gb_node *node, const gb_window *w, 
 static bool launch_rows(gb_emit *e, const gb_gathered *g, const gb_window *w, bool backward)
 {
     const int64_t *in = backward ? w->out : w->in, *out = backward ? w->in : w->out;
-    if (e->info->type != GB_DEVICE_CPU || w->kernel[0] != 1 || w->in[0] != 1 ||
+    if (e->info->wide || w->kernel[0] != 1 || w->in[0] != 1 ||
         w->pad_begin[0] || w->dilation[1] != 1 || w->dilation[2] != 1 || w->stride[2] > 2 ||
         w->kernel[1] > DEPTHWISE_EDGE || w->kernel[2] > DEPTHWISE_EDGE)
         return false;
@@ -71,7 +71,7 @@ static void launch_points(gb_emit *e, const gb_gathered *g, int64_t count)
     gb_put_i32(e, g->points);
     gb_put_i32(e, count);
     gb_put_i32(e, g->y_image);
-    gb_emit_size(e, e->info->type == GB_DEVICE_GPU ? (size_t)(g->groups + 31) / 32 : 1,
+    gb_emit_size(e, e->info->wide ? (size_t)(g->groups + 31) / 32 : 1,
                  (size_t)((count + DEPTHWISE_POINTS - 1) / DEPTHWISE_POINTS), 1);
 }
 

@@ -11,7 +11,7 @@ static bool suits(const gb_emit *e, const gb_window *w, const gb_pixel_target *t
         plane = plane && w->dilation[i] == 1 && w->stride[i] <= MOST_STRIDE &&
                 w->stride[i] <= w->kernel[i] && w->kernel[i] <= MOST_KERNEL &&
                 w->pad_begin[i] < w->kernel[i];
-    return plane && e->info->type == GB_DEVICE_CPU && e->info->vector_width >= 4 &&
+    return plane && !e->info->wide && e->info->vector_width >= 4 &&
            w->groups == 1 && w->c_in <= FEW && !t->mask && !t->slopes &&
            t->pixels.pitch == w->c_in;
 }

@@ -39,7 +39,7 @@ static bool copy_permuted(gb_emit *e, const gb_nd *nd, const gb_view *dst, const
 {
     int64_t run;
     int n = run_dims(nd, &run);
-    if (e->info->type != GB_DEVICE_CPU || n < 2 || nd->size[0] >= 32)
+    if (e->info->wide || n < 2 || nd->size[0] >= 32)
         return false;
     gb_emit_launch(e, "copy", "copy_permuted", "%s", "");
     gb_put_nd(e, nd, n);
@@ -60,7 +60,7 @@ static bool copy_turned(gb_emit *e, gb_nd nd, const gb_view *dst, const gb_view 
     int d = 1;
     while (d < nd.n_dim && nd.stride[d][1] != 1)
         d++;
-    if (e->info->type != GB_DEVICE_CPU || d == nd.n_dim || nd.stride[0][0] != 1 ||
+    if (e->info->wide || d == nd.n_dim || nd.stride[0][0] != 1 ||
         nd.stride[0][1] == 0 || nd.stride[0][1] == 1 || nd.size[0] < vw || nd.size[d] < vw)
         return false;
     gb_nd_swap(&nd, 1, d);

@@ -47,7 +47,7 @@ static gb_launch *current(gb_emit *e)
 void gb_emit_size(gb_emit *e, size_t gx, size_t gy, size_t gz)
 {
     gb_launch *l = current(e);
-    size_t one = e->info->type == GB_DEVICE_CPU ? 1 : 0;
+    size_t one = e->info->wide ? 0 : 1;
     if (!l)
         return;
     memcpy(l->global, (size_t[3]){gx, gy, gz}, sizeof l->global);

@@ -31,7 +31,7 @@ const char *const *gb_gathered_ways(const gb_device_info *info)
                                            "gemm_gpu 64x64 4x4", "gemm_gpu 128x32 8x4",
                                            "gemm_gpu 64x32 4x4", "gemm_gpu 32x64 4x4",
                                            "gemm_gpu 32x32 4x4", NULL};
-    if (info->type == GB_DEVICE_GPU)
+    if (info->wide)
         return graphics;
     return info->vector_width < 8 ? none : info->vector_width == 16 ? registers32 : registers16;
 }
@@ -48,7 +48,7 @@ static bool gpu_takes(const gb_device_info *info, const form *f)
 static bool read_way(form *f, const char *way, const gb_device_info *info)
 {
     int mr = 0, nr = 0, tm = 0, tn = 0, vw = info->vector_width;
-    if (info->type == GB_DEVICE_GPU) {
+    if (info->wide) {
         const char *const *known = gb_gathered_ways(info);
         while (way && *known && strcmp(*known, way) != 0)
             known++;
@@ -136,7 +136,7 @@ bool gb_gathered_masks(int64_t groups, int64_t k, int64_t n)
 
 int gb_gathered_columns(const gb_device_info *info, int64_t n)
 {
-    return info->type == GB_DEVICE_GPU ? GPU_COLUMNS : choose_cpu(info, n).nr;
+    return info->wide ? GPU_COLUMNS : choose_cpu(info, n).nr;
 }
 
 typedef struct packing {
@@ -301,16 +301,15 @@ static form choose(const gb_emit *e, const gb_gathered *g, const char *way)
     form f;
     if (read_way(&f, way, e->info))
         return f;
-    return e->info->type == GB_DEVICE_GPU
-               ? choose_gpu(e->info, g->images * g->points, n, g->groups / merged)
-               : choose_cpu(e->info, n);
+    return e->info->wide ? choose_gpu(e->info, g->images * g->points, n, g->groups / merged)
+                         : choose_cpu(e->info, n);
 }
 
 static void record(gb_emit *e, const gb_gathered *g, const form *f)
 {
     int64_t count = g->images * g->points, merged = gb_gathered_merge(g->groups, g->k, g->n);
     int64_t n = g->n * merged, k = g->k * merged, groups = g->groups / merged;
-    const bool gpu = e->info->type == GB_DEVICE_GPU;
+    const bool wide = e->info->wide;
     int64_t zeros_count = (k + 1023) / 1024 * 1024;
     gb_store *zeros = gb_emit_const_take(e, calloc((size_t)zeros_count, sizeof(float)),
                                          (size_t)zeros_count * sizeof(float), "zeros");
@@ -320,12 +319,12 @@ static void record(gb_emit *e, const gb_gathered *g, const form *f)
     gb_store *weights = pack_weights(e, g, merged, f->nr), *bias = pack_bias(e, g, merged, f->nr);
 
     const char *epilogue = gb_epilogue_options(e, g);
-    gb_launch *l = gpu ? gb_emit_launch(e, f->program, "gemm",
-                                        "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s%s", f->mr, f->nr,
-                                        f->tm, f->tn, is_aligned(g) ? " -DVEC" : "", epilogue,
-                                        precision_options(e->info))
-                       : gb_emit_launch(e, f->program, "gemm", "-DMR=%d -DNR=%d%s%s", f->mr, f->nr,
-                                        is_plain(g) ? " -DPLAIN" : "", epilogue);
+    gb_launch *l = wide ? gb_emit_launch(e, f->program, "gemm",
+                                         "-DMR=%d -DNR=%d -DTM=%d -DTN=%d%s%s%s", f->mr, f->nr,
+                                         f->tm, f->tn, is_aligned(g) ? " -DVEC" : "", epilogue,
+                                         precision_options(e->info))
+                        : gb_emit_launch(e, f->program, "gemm", "-DMR=%d -DNR=%d%s%s", f->mr,
+                                         f->nr, is_plain(g) ? " -DPLAIN" : "", epilogue);
     gb_put_store(e, g->x.store);
     gb_put_i32(e, g->x.offset);
     gb_put_i32(e, g->x.pitch);
@@ -346,11 +345,11 @@ static void record(gb_emit *e, const gb_gathered *g, const form *f)
     gb_put_i32(e, g->y_image);
     gb_put_epilogue(e, g);
     const int64_t tiles = gb_ceil_div(count, f->mr), blocks = gb_ceil_div(n, f->nr);
-    const int64_t strip = gpu ? tiles : tiles_of_strip(f, tiles, k);
-    const size_t items = gpu ? (size_t)(f->mr * f->nr / (f->tm * f->tn)) : 1;
+    const int64_t strip = wide ? tiles : tiles_of_strip(f, tiles, k);
+    const size_t items = wide ? (size_t)(f->mr * f->nr / (f->tm * f->tn)) : 1;
     gb_emit_size(e, (size_t)strip * items, (size_t)(gb_ceil_div(tiles, strip) * blocks),
                  (size_t)groups);
-    if (gpu)
+    if (wide)
         gb_emit_local(e, items, 1, 1);
     if (l)
         l->flops =

@@ -136,8 +136,9 @@ static int64_t record_gpu(gb_emit *e, const gb_gathered *g, const problem *q, co
                           gb_store **partial)
 {
     const int64_t stride = q->weights + q->biases, parts = count_parts(q, 256);
+    const int64_t tile = e->info->max_work_group < 256 ? 32 : 64, side = tile / 4;
     *partial = gb_emit_temp(e, (size_t)(parts * stride) * sizeof(float), "partial");
-    gb_emit_launch(e, "gemm_weights_gpu", "gemm_weights", "-DNR=%d", q->nr);
+    gb_emit_launch(e, "gemm_weights_gpu", "gemm_weights", "-DNR=%d -DTILE=%d", q->nr, (int)tile);
     put_inputs(e, g, q, dy);
     gb_put_store(e, *partial);
     gb_put_i32(e, stride);
@@ -146,9 +147,9 @@ static int64_t record_gpu(gb_emit *e, const gb_gathered *g, const problem *q, co
     gb_put_i32(e, q->blocks);
     gb_put_i32(e, q->want_weights);
     gb_put_i32(e, q->want_bias);
-    gb_emit_size(e, (size_t)(q->blocks * g->taps * gb_ceil_div(q->k, 64)) * 16, (size_t)parts * 16,
-                 (size_t)q->groups);
-    gb_emit_local(e, 16, 16, 1);
+    const int64_t tiles = q->blocks * q->nr / tile * g->taps * gb_ceil_div(q->k, tile);
+    gb_emit_size(e, (size_t)(tiles * side), (size_t)(parts * side), (size_t)q->groups);
+    gb_emit_local(e, (size_t)side, (size_t)side, 1);
     return parts;
 }
 
@@ -159,8 +160,8 @@ void gb_gathered_weights_record(gb_emit *e, const gb_gathered *g, const gb_pixel
     if (e->status || (!q.want_weights && !q.want_bias) || q.count * q.n == 0)
         return;
     const int64_t stride = q.weights + q.biases;
-    const int64_t parts = e->info->type == GB_DEVICE_GPU ? record_gpu(e, g, &q, dy, &partial)
-                                                         : record_cpu(e, g, &q, dy, &partial);
+    const int64_t parts = e->info->wide ? record_gpu(e, g, &q, dy, &partial)
+                                        : record_cpu(e, g, &q, dy, &partial);
     if (!e->status)
         e->launch[e->n_launch - 1]->flops = 2.0 * (double)q.count * (double)g->taps *
                                             (double)g->k * (double)(g->n * g->groups);

@@ -187,13 +187,13 @@ static void put_share(gb_emit *e, const gb_pixels *p)
 {
     enum { WORTH = 8192 };
     size_t words = mask_words(p);
-    bool gpu = e->info->type == GB_DEVICE_GPU;
-    int64_t per = gpu ? 16 : WORTH / (32 * (int64_t)words);
+    bool wide = e->info->wide;
+    int64_t per = wide ? 16 : WORTH / (32 * (int64_t)words);
     per = per < 1 ? 1 : per;
     gb_put_i32(e, p->count);
     gb_put_i32(e, p->channels);
     gb_put_i32(e, per);
-    gb_emit_size(e, gpu ? words : 1, (size_t)((p->count + per - 1) / per), 1);
+    gb_emit_size(e, wide ? words : 1, (size_t)((p->count + per - 1) / per), 1);
 }
 
 void gb_emit_affine(gb_emit *e, gb_value *value, const gb_pixels *y, const gb_pixels *x,

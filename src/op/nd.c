@@ -148,7 +148,7 @@ void gb_put_split(gb_emit *e, int64_t inner, int64_t outer, int64_t depth, int64
         return;
     // On a GPU one element each: neighbours touch neighbours. On a CPU a few items per thread, each
     // large enough to be worth its start.
-    if (e->info->type == GB_DEVICE_CPU) {
+    if (!e->info->wide) {
         int64_t units = e->info->compute_units > 0 ? e->info->compute_units : 1;
         int64_t want = inner * outer * depth / (8 * units);
         want = want < LEAST / cost ? LEAST / cost : want > MOST / cost ? MOST / cost : want;

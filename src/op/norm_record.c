@@ -27,7 +27,7 @@ static void put_image_size(gb_emit *e, const gb_norm_args *n)
 
 static void set_image_items(gb_emit *e, const gb_norm_args *n)
 {
-    int64_t width = e->info->type == GB_DEVICE_CPU ? e->info->vector_width : 1;
+    int64_t width = e->info->wide ? 1 : e->info->vector_width;
     gb_emit_size(e, (size_t)((n->channels + width - 1) / width), (size_t)n->outer, 1);
 }
 

@@ -10,7 +10,7 @@ int64_t gb_norm_segment(int64_t pixels)
 
 void gb_norm_items(gb_emit *e, int64_t channels, int64_t depth)
 {
-    int64_t width = e->info->type == GB_DEVICE_CPU ? e->info->vector_width : 1;
+    int64_t width = e->info->wide ? 1 : e->info->vector_width;
     gb_emit_size(e, (size_t)((channels + width - 1) / width), (size_t)depth, 1);
 }
 

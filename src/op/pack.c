@@ -56,10 +56,10 @@ enum { PIECE = 2048 };
 
 static void set_items(gb_emit *e, gb_launch *l, size_t count)
 {
-    const bool cpu = e->info->type == GB_DEVICE_CPU;
-    const size_t piece = cpu ? PIECE : 1;
+    const bool wide = e->info->wide;
+    const size_t piece = wide ? 1 : PIECE;
     l->global[0] = (count + piece - 1) / piece;
-    l->local[0] = l->local[1] = l->local[2] = cpu ? 1 : 0;
+    l->local[0] = l->local[1] = l->local[2] = wide ? 0 : 1;
 }
 
 static void record(gb_emit *e, gb_store *index, gb_store *from, float scale, gb_store *to,

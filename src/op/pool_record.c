@@ -39,12 +39,12 @@ static void put_table(gb_emit *e, const gb_window *w, int64_t count, bool transp
     gb_put_i32(e, most);
     gb_put_i32(e, points);
     gb_put_i32(e, w->c_in);
-    bool gpu = e->info->type == GB_DEVICE_GPU;
-    int64_t per = gpu ? 1 : WORTH / (gb_window_taps(w) * w->c_in);
+    bool wide = e->info->wide;
+    int64_t per = wide ? 1 : WORTH / (gb_window_taps(w) * w->c_in);
     per = per < 1 ? 1 : per > 64 ? 64 : per;
     gb_put_i32(e, count);
     gb_put_i32(e, per);
-    gb_emit_size(e, gpu ? (size_t)w->c_in : 1, (size_t)((count + per - 1) / per), 1);
+    gb_emit_size(e, wide ? (size_t)w->c_in : 1, (size_t)((count + per - 1) / per), 1);
 }
 
 static void put_target(gb_emit *e, const gb_pixel_target *t)

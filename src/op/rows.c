@@ -23,7 +23,7 @@ void gb_put_row_split(gb_emit *e, int64_t count, int64_t columns, int passes)
     int64_t per = 1;
     if (e->status)
         return;
-    if (e->info->type == GB_DEVICE_CPU) {
+    if (!e->info->wide) {
         int64_t units = e->info->compute_units > 0 ? e->info->compute_units : 1;
         int64_t most = count / (4 * units), want = WORTH / (columns * passes + 1);
         per = want < most ? want : most;
@@ -31,7 +31,7 @@ void gb_put_row_split(gb_emit *e, int64_t count, int64_t columns, int passes)
     }
     gb_put_i32(e, count);
     gb_put_i32(e, per);
-    if (e->info->type == GB_DEVICE_CPU) {
+    if (!e->info->wide) {
         gb_emit_size(e, (size_t)((count + per - 1) / per), 1, 1);
     } else {
         gb_emit_size(e, (size_t)count * LANES, 1, 1);

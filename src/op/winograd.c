@@ -177,7 +177,7 @@ int gb_winograd_choose(const gb_device_info *info, const char *way, const gb_win
         return 0;
     if (forced && (!strcmp(forced, "2") || !strcmp(forced, "4")))
         return make_plan(&p, info, &q, forced[0] - '0') < 0 ? 0 : forced[0] - '0';
-    if (info->type != GB_DEVICE_CPU)
+    if (info->wide)
         return 0;
     q.batch = USUAL_BATCH; // the choice changes bits, so it must not depend on the batch
     double least = 0.9 * direct_cycles(info, &q); // what is hardly faster is not worth its memory

@@ -18,12 +18,12 @@ struct gb_optim {
 static int make_kernel(gb_optim *o, gb_device *dev, gb_buf *value, gb_buf *grad)
 {
     // On a processor an item takes a piece that is long beside the cost of starting it.
-    bool gpu = gb_device_get_info(dev)->type == GB_DEVICE_GPU;
-    int per = gpu ? 1 : 2048;
+    bool wide = gb_device_get_info(dev)->wide;
+    int per = wide ? 1 : 2048;
     int count = (int)o->count, err = 0;
     float up = o->config.ascend ? -1.0f : 1.0f;
     const size_t global[3] = {(o->count + (size_t)per - 1) / (size_t)per, 1, 1};
-    const size_t local[3] = {gpu ? 0 : 1, 1, 1};
+    const size_t local[3] = {wide ? 0 : 1, 1, 1};
     GB_TRY(gb_kernel_create(&o->kernel, dev, "optim", o->rule->name, ""));
     GB_TRY(gb_kernel_arg_buf(o->kernel, 0, value));
     GB_TRY(gb_kernel_arg_buf(o->kernel, 1, grad));

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """gibbon devices, and the choice of one."""
+import files
 import harness
 from harness import BOOT, FASHION, Skip, gibbon
 
@@ -36,6 +37,40 @@ def test_no_device():
         assert package in done.err
     done = gibbon("devices", "--json", code=1, env={"OCL_ICD_VENDORS": str(empty) + "/"})
     assert done.json() == {"devices": []}
+
+
+def test_driver_that_cannot_be_loaded():
+    vendors = harness.folder("vendors")
+    (vendors / "broken.icd").write_text("libnothing-of-the-kind.so\n")
+    gibbon("devices", code=1, env={"OCL_ICD_VENDORS": str(vendors) + "/"},
+           says="broken.icd names a driver that cannot be loaded: libnothing-of-the-kind.so")
+
+
+def test_no_folder_for_caches():
+    """Results are the same without a home, with one that cannot be written and with a cache folder
+    that is a file; the kernels that PoCL compiles go to a private folder then."""
+    devices()
+    here = harness.folder("homes")
+    (here / "file").write_text("")
+    plain = ("env", "-u", "HOME", "-u", "XDG_CACHE_HOME", "-u", "POCL_CACHE_DIR", f"TMPDIR={here}")
+    model = files.linear(here / "m.onnx", channels=1)
+    right = gibbon("classify", model, BOOT, "--preprocess", "unit")
+    for odd in [], ["HOME=/proc/1"], [f"XDG_CACHE_HOME={here}/file"], ["XDG_CACHE_HOME=/proc/1/x"], \
+            [f"XDG_CACHE_HOME={here}/file", "POCL_CACHE_DIR=/proc/1/x"]:
+        done = gibbon("classify", model, BOOT, "--preprocess", "unit", prefix=[*plain, *odd])
+        assert done.out == right.out, odd
+        private = list(here.glob("gibbon-*"))
+        assert len(private) == 1 and private[0].stat().st_mode & 0o777 == 0o700, odd
+    assert not (here / "file").read_text()
+
+
+def test_driver_names():
+    """A platform's short name, and its own, whole."""
+    for device in devices():
+        for name, platform in ("pocl", "Portable Computing Language"), ("oclgrind", "Oclgrind"):
+            if device["platform"] == platform:
+                for spec in name, platform:
+                    gibbon("bench", FASHION, "--rounds", 1, "--device", spec)
 
 
 def test_choice_by_index_name_and_environment():

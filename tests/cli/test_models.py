@@ -176,6 +176,39 @@ def test_bench():
     assert report["peak"]["gflops"] > 0 and report["peak"]["gbytes_per_second"] > 0
 
 
+def test_bench_tells_what_it_measured():
+    """A device whose memory the session fills, one whose peak cannot be measured, and one without
+    room for the gradient."""
+    full = gibbon("bench", FASHION, "--batch", 8, "--rounds", 1, "--json").json()
+    limit = {"GIBBON_MEMORY_LIMIT": str(full["peak_bytes"] + 4096)}
+    report = gibbon("bench", FASHION, "--batch", 8, "--rounds", 1, "--json", env=limit).json()
+    assert report["batch"] == 8 and report["pgd"]["ms"] > 0, report
+    assert report["peak"]["gflops"] > 0 and report["peak"]["gbytes_per_second"] > 0, report
+
+    broken = harness.folder("broken")
+    source = (harness.SOURCE / "cl" / "peak.cl").read_text()
+    for name, lost in ("copy", ["gbytes_per_second"]), ("peak", ["gflops", "gbytes_per_second"]):
+        (broken / "peak.cl").write_text(source.replace(f"kernel void {name}(", "kernel void lost("))
+        env = {"GIBBON_KERNELS": str(broken)}
+        done = gibbon("bench", FASHION, "--rounds", 1, "--layers", "--json", env=env)
+        report = done.json()
+        assert "the device's peak: " in done.err, done
+        assert report["forward"]["ms"] > 0 and report["pgd"]["ms"] > 0
+        for key in "gflops", "gbytes_per_second":
+            assert (report["peak"][key] is None) == (key in lost), report["peak"]
+        for row in report["layers"] + list(report["layers_total"].values()):
+            assert row["ms"] > 0 and row["roofline_share"] is None and row["bound"] is None
+        out = gibbon("bench", FASHION, "--rounds", 1, "--layers", env=env).out
+        assert "not measured" in out and "inf" not in out and "nan" not in out
+
+    forward = gibbon("info", FASHION, "--batch", 8, "--json").json()["memory"]["forward"]["allocated_bytes"]
+    done = gibbon("bench", FASHION, "--batch", 8, "--rounds", 1, "--json", code=1,
+                  env={"GIBBON_MEMORY_LIMIT": str(forward)})
+    report = done.json()
+    assert report["forward"]["ms"] > 0 and "gradient" not in report, done
+    assert "the gradient does not fit at a batch of 8: try " in done.err, done
+
+
 def test_bench_layers():
     report = gibbon("bench", FASHION, "--batch", 2, "--rounds", 2, "--layers", "--json").json()
     total = report["layers_total"]

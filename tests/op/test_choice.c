@@ -91,7 +91,7 @@ static void test_every_way(void **state)
     static result off, got;
     const gb_device_info *info = gb_device_get_info(test_device());
     const char *ways[MOST_WAYS] = {"winograd 2", "winograd 4"};
-    const size_t winograds = info->type == GB_DEVICE_CPU ? 2 : 0;
+    const size_t winograds = info->wide ? 0 : 2;
     size_t count = winograds;
     (void)state;
     for (const char *const *w = gb_gathered_ways(info); *w && count < MOST_WAYS; w++)
@@ -129,7 +129,7 @@ static void test_forms(void **state)
         skip(); // other forms compute in float32 alone
     char *before = form ? strdup(form) : NULL;
     setenv("GIBBON_KERNEL_FORM",
-           gb_device_get_info(test_device())->type == GB_DEVICE_GPU ? "cpu8" : "gpu", 1);
+           gb_device_get_info(test_device())->wide ? "cpu8" : "gpu", 1);
     assert_ok(gb_device_open(&dev, spec ? spec : "any", NULL));
     setenv("GIBBON_WINOGRAD", "off", 1);
     for (size_t k = 0; k < convolution_count(); k++) {

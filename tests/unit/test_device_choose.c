@@ -3,6 +3,7 @@
 
 #include "device/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,79 @@ static void test_index_and_names(void **state)
     assert_int_equal(3, chosen("rtx", all, 4));
     assert_int_equal(0, chosen("portable", all, 4));
     assert_int_equal(1, chosen("intel(r)", all, 4));
+}
+
+// What people call the drivers, whatever the platforms call themselves.
+static void test_drivers(void **state)
+{
+    static const struct {
+        const char *platform, *called[3];
+    } drivers[] = {
+        {"Portable Computing Language", {"pocl", "PoCL"}},
+        {"rusticl", {"rusticl"}},
+        {"Clover", {"clover"}},
+        {"Intel(R) OpenCL Graphics", {"intel", "neo"}},
+        {"AMD Accelerated Parallel Processing", {"amd", "rocm", "AMD"}},
+        {"NVIDIA CUDA", {"nvidia", "cuda", "CUDA"}},
+        {"Oclgrind", {"oclgrind"}},
+        {"Apple", {"apple"}},
+        {"ARM Platform", {"arm", "mali"}},
+        {"QUALCOMM Snapdragon(TM)", {"qualcomm", "adreno"}},
+    };
+    gb_device_info all[GB_COUNT(drivers)];
+    size_t index;
+    (void)state;
+    for (size_t i = 0; i < GB_COUNT(drivers); i++) {
+        all[i] = (gb_device_info){.platform = (int)i, .name = "Device"};
+        snprintf(all[i].platform_name, sizeof all[i].platform_name, "%s", drivers[i].platform);
+    }
+    // A processor's name tells who made it, not whose the driver is.
+    snprintf(all[0].name, sizeof all[0].name, "pthread-AMD Intel(R) Xeon(R)");
+    for (size_t i = 0; i < GB_COUNT(drivers); i++)
+        for (size_t k = 0; k < GB_COUNT(drivers[i].called) && drivers[i].called[k]; k++)
+            assert_int_equal(i, chosen(drivers[i].called[k], all, GB_COUNT(drivers)));
+    assert_int_equal(0, chosen("intel", &all[0], 1));
+    assert_err(GB_ERR_NO_DEVICE, gb_device_choose(&index, all, 3, "rocm"));
+}
+
+static void test_full_name(void **state)
+{
+    gb_device_info all[] = {large, large, large};
+    size_t index = 99;
+    (void)state;
+    snprintf(all[0].name, sizeof all[0].name, "A100-SXM");
+    snprintf(all[1].name, sizeof all[1].name, "A100");
+    all[1].platform = 3;
+    snprintf(all[2].platform_name, sizeof all[2].platform_name, "NVIDIA");
+    assert_int_equal(1, chosen("A100", all, 3));
+    assert_int_equal(1, chosen("a100", all, 3));
+    assert_int_equal(2, chosen("nvidia", all, 3));
+    assert_err(GB_ERR_AMBIGUOUS, gb_device_choose(&index, all, 3, "A10"));
+    assert_null(strstr(gb_last_error(), "GeForce"));
+    assert_err(GB_ERR_AMBIGUOUS, gb_device_choose(&index, all, 3, "NVIDIA CUDA"));
+}
+
+// A driver that tells no clock is not slower for it.
+static void test_no_clock(void **state)
+{
+    gb_device_info two[] = {small, large};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        two[1].clock_mhz = i ? 0 : large.clock_mhz;
+        two[0].clock_mhz = i == 2 ? 0 : small.clock_mhz;
+        assert_int_equal(1, chosen("any", two, 2));
+    }
+    two[1].clock_mhz = large.clock_mhz;
+    assert_int_equal(1, chosen("any", two, 2));
+}
+
+static void test_unusable_last(void **state)
+{
+    gb_device_info two[] = {large, pocl};
+    (void)state;
+    snprintf(two[0].unusable, sizeof two[0].unusable, "its driver compiles no OpenCL C");
+    assert_int_equal(1, chosen("any", two, 2));
+    assert_int_equal(0, chosen("gpu", two, 2));
 }
 
 static void test_ambiguous_lists_the_matches(void **state)
@@ -138,6 +212,10 @@ int main(void)
         cmocka_unit_test(test_any_prefers_the_largest_discrete_gpu),
         cmocka_unit_test(test_equal_devices_give_the_first),
         cmocka_unit_test(test_index_and_names),
+        cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_full_name),
+        cmocka_unit_test(test_no_clock),
+        cmocka_unit_test(test_unusable_last),
         cmocka_unit_test(test_ambiguous_lists_the_matches),
         cmocka_unit_test(test_unknown_lists_all),
         cmocka_unit_test(test_empty_list_names_a_package),
