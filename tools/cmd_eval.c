@@ -30,6 +30,7 @@ static const option_entry table[] = {
                "where it was interrupted"),
     CLI_PREPROCESS,
     CLI_LABELS,
+    CLI_LABEL_FROM,
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
@@ -89,10 +90,12 @@ static int open_data(eval_task *t)
     int err = 0;
     int64_t classes = gb_session_classes(session_of(t));
     const gb_dataset_options options = {.split = GB_SPLIT_TEST, .labels = &t->p.labels,
-                                        .classes = classes, .log = &c->log};
+                                        .classes = classes, .from = pictures_label_from(c),
+                                        .log = &c->log};
     pictures_check_labels(&t->p, c, classes);
     GB_TRY(gb_dataset_open(&t->data, c->words.text[1], &options));
     GB_TRY(gb_dataset_fit(t->data, &t->p.preproc));
+    pictures_say_labels(c, t->data);
 fail:
     return err;
 }

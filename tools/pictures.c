@@ -114,6 +114,7 @@ int pictures_truth(const pictures *p, size_t i)
 
 int pictures_open(pictures *p, const cli *c, gb_graph *model)
 {
+    char skipped[4200];
     int err = 0;
     GB_TRY(pictures_preprocess(p, c, model));
     const char *stored = gb_graph_meta(model, GB_LABELS_META);
@@ -123,8 +124,22 @@ int pictures_open(pictures *p, const cli *c, gb_graph *model)
         GB_TRY(gb_labels_decode(&p->labels, stored, strlen(stored), "the model's metadata"));
     for (size_t i = 1; i < c->words.count; i++)
         GB_TRY(gb_list_add(&p->list, c->words.text[i]));
+    if (*gb_list_skipped_text(skipped, sizeof skipped, &p->list))
+        gb_log_line(&c->log, GB_LOG_WARN, "%s", skipped);
 fail:
     return err;
+}
+
+gb_label_from pictures_label_from(const cli *c)
+{
+    return !c->label_from                         ? GB_LABEL_AUTO
+           : strcmp(c->label_from, "from-folder") ? GB_LABEL_FILE
+                                                  : GB_LABEL_FOLDER;
+}
+
+void pictures_say_labels(const cli *c, const gb_dataset *data)
+{
+    cli_note(c, "labels: %s", data->label_text);
 }
 
 void pictures_check_labels(const pictures *p, const cli *c, int64_t classes)

@@ -32,6 +32,10 @@ int pictures_read(const pictures *p, size_t i, float *chw);
 // Its class where the data tell, else -1.
 int pictures_truth(const pictures *p, size_t i);
 
+// What --label says of a data set's labels, and a note on where they came from.
+gb_label_from pictures_label_from(const cli *c);
+void pictures_say_labels(const cli *c, const gb_dataset *data);
+
 // Says so where --labels names classes that the model does not have.
 void pictures_check_labels(const pictures *p, const cli *c, int64_t classes);
 

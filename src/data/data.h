@@ -12,6 +12,7 @@ typedef struct gb_dataset_options {
     gb_split split;          // taken where the spec names none; ANY is TEST
     const gb_labels *labels; // the model's class names, to match folders and file names with
     int64_t classes;         // the model's; labels beyond are an error. 0: as many as the data has
+    gb_label_from from;      // how pictures without class folders or a file of labels are labelled
     const gb_log *log;
 } gb_dataset_options;
 
@@ -23,6 +24,8 @@ typedef struct gb_dataset {
     size_t count;     // pictures, 1 or more
     int classes;      // every label is below
     int *label;       // [count]
+    // Where labels come from: "file name", "folder", "labels file" or "data set"; and for people.
+    const char *label_source, *label_text;
     const char **class_name; // [classes], entries may be NULL; NULL: none
     // What gb_dataset_read makes: at first the data's own size (a folder's: its first picture's).
     int channels, height, width;
@@ -42,10 +45,10 @@ typedef struct gb_dataset {
 //                        class folders DIR/CLASS/*.jpg, or DIR/train/CLASS and DIR/test (or val)
 //     IMAGES[,LABELS]    idx or .npy; without LABELS, IMAGES' name with "images" made "labels"
 //     FILE.bin           CIFAR-10 binary
-//     picture, folder    what gb_list_add takes; labels from file names (gb_item_label)
+//     picture, folder    what gb_list_add takes; labels from file names (gb_list_labels)
 // Class folders become labels by the model's class names or WordNet IDs, by their own where all
-// are numbers, or else in byte order of their names. Classes without a picture are told to the log;
-// an empty class folder is an error.
+// are numbers, or else in byte order of their names. Classes without a picture, and pictures that
+// are skipped for their format, are told to the log; an empty class folder is an error.
 int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options *options);
 void gb_dataset_free(gb_dataset *ds); // NULL is fine
 

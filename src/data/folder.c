@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The size of the first picture, and room for the labels.
+// The size of the first picture that can be read, and room for the labels.
 static int measure(gb_dataset *ds)
 {
     const gb_item *first = &ds->list.item[0];
@@ -12,8 +12,11 @@ static int measure(gb_dataset *ds)
     gb_npy npy = {0};
     int err = first->npy ? gb_npy_shape(&npy, first->path)
                          : gb_image_read(&picture, first->path, 0);
-    if (err < 0)
-        return err;
+    for (size_t i = 1; err < 0 && err != GB_ERR_NOMEM && !first->npy && i < ds->list.count; i++)
+        if (gb_image_read(&picture, ds->list.item[i].path, 0) == 0)
+            err = 0;
+    if (err < 0) // of the first again, and none of the others either
+        return first->npy ? err : gb_image_read(&picture, first->path, 0);
     ds->count = ds->list.count;
     if (first->npy) {
         const int64_t *dim = npy.dim + npy.rank - 3;
@@ -61,6 +64,8 @@ int gb_dataset_open_npy(gb_dataset *ds, const char *images, const char *labels)
         }
         ds->label[i] = (int)v;
     }
+    ds->label_source = "labels file";
+    ds->label_text = labels;
 fail:
     gb_npy_finish(&y);
     return err;
@@ -71,9 +76,8 @@ int gb_dataset_open_list(gb_dataset *ds, const char *argument, const gb_dataset_
     int err = 0;
     GB_TRY(gb_list_add(&ds->list, argument));
     GB_TRY(measure(ds));
-    for (size_t i = 0; i < ds->count; i++)
-        GB_TRY(gb_item_label(&ds->label[i], &ds->list.item[i], GB_LABEL_FILE, o->labels,
-                             o->classes));
+    GB_TRY(gb_list_labels(ds->label, &ds->label_text, &ds->list, o->from, o->labels, o->classes));
+    ds->label_source = o->from == GB_LABEL_FOLDER ? "folder" : "file name";
 fail:
     return err;
 }
@@ -116,6 +120,8 @@ static int number_folders(gb_dataset *ds, int *label, const char **folder, size_
         return gb_fail(GB_ERR_ARG, "%s: has %zu class folders, the model %lld classes; a labels "
                                    "file with their names would tell which is which", ds->spec, n,
                        (long long)o->classes);
+    bool told = false;
+    ds->label_text = "the class folders, counted in the order of their names";
     ds->class_name = gb_arena_array(&ds->arena, n, sizeof *ds->class_name);
     if (!ds->class_name)
         return GB_ERR_NOMEM;
@@ -123,6 +129,12 @@ static int number_folders(gb_dataset *ds, int *label, const char **folder, size_
     for (size_t i = 0; i < n; i++) {
         ds->class_name[i] = gb_path_name(folder[i]);
         label[i] = (int)i;
+        const bool odd = i && strverscmp(folder[i - 1], folder[i]) > 0; // class_10, class_2
+        if (odd && !told)
+            gb_log_line(o->log, GB_LOG_WARN, "%s is class %zu and %s class %zu: folders are in the "
+                                             "order of their letters, not of their numbers",
+                        folder[i - 1], i - 1, folder[i], i);
+        told = told || odd;
     }
     return 0;
 }
@@ -140,6 +152,8 @@ int gb_dataset_open_classes(gb_dataset *ds, const char *path, const gb_dataset_o
     end = gb_arena_array(&ds->arena, n, sizeof *end);
     if (!label || !end)
         return GB_ERR_NOMEM;
+    ds->label_source = "folder";
+    ds->label_text = "the class folders, by their names";
     if (o->labels && o->labels->count)
         GB_TRY(match_names(label, folder, n, o));
     else

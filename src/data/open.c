@@ -265,6 +265,7 @@ int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options
     const gb_dataset_options *o = options ? options : &none;
     place w = {0};
     gb_preproc unit;
+    char skipped[4200];
     int err = 0;
     gb_dataset *ds = calloc(1, sizeof *ds);
     *out = NULL;
@@ -279,6 +280,8 @@ int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options
         GB_TRY(open_folder(ds, &w, o));
     if (ds->bytes && gb_path_ends_in(w.path, "fashion-mnist"))
         GB_TRY(name_fashion(ds));
+    if (*gb_list_skipped_text(skipped, sizeof skipped, &ds->list))
+        gb_log_line(o->log, GB_LOG_WARN, "%s: %s", spec, skipped);
     GB_TRY(settle_classes(ds, o));
     GB_TRY(tell_empty(ds, o->log));
     GB_TRY(gb_preproc_find(&unit, "unit"));

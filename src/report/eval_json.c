@@ -63,16 +63,23 @@ static void put_attack(json_t *o, const gb_eval_report *r)
     json_object_set_new(o, "confusion_adversarial", confusion_json(m, m->confusion_adversarial));
 }
 
+static json_t *data_json(const gb_eval_report *r)
+{
+    const gb_dataset *ds = r->data;
+    return json_pack("{s:o, s:I, s:I, s:i, s:b, s:s, s:o}", "spec", gb_report_text_json(ds->spec),
+                     "pictures", (json_int_t)ds->count, "skipped", (json_int_t)ds->list.skipped,
+                     "classes", ds->classes, "data_classes", r->data_classes, "label_source",
+                     ds->label_source, "labels", gb_report_text_json(ds->label_text));
+}
+
 int gb_eval_json(json_t **out, const gb_eval_report *r)
 {
     const gb_metrics *m = r->metrics;
     json_t *o = json_pack(
-        "{s:o, s:{s:o, s:o, s:I}, s:{s:o, s:I, s:i, s:b}, s:i, s:I, s:I, s:o, s:o, s:o, s:o}",
+        "{s:o, s:{s:o, s:o, s:I}, s:o, s:i, s:I, s:I, s:o, s:o, s:o, s:o}",
         "device", gb_report_device_json(r->device),
         "model", "path", gb_report_text_json(r->model), "preprocess",
-        gb_report_text_json(r->preprocess), "batch", (json_int_t)r->batch,
-        "data", "spec", gb_report_text_json(r->data->spec), "pictures",
-        (json_int_t)r->data->count, "classes", r->data->classes, "data_classes", r->data_classes,
+        gb_report_text_json(r->preprocess), "batch", (json_int_t)r->batch, "data", data_json(r),
         "ranks", r->ranks, "images", (json_int_t)m->images, "earlier", (json_int_t)r->earlier,
         "accuracy", rate_json(&m->accuracy), "classes", classes_json(r), "confusion",
         confusion_json(m, m->confusion), "seconds", real(r->seconds));

@@ -85,6 +85,7 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     fprintf(out, "model    %s, preprocessing %s\n", r->model, r->preprocess);
     fprintf(out, "data     %zu of the %zu pictures of %s%s\n", m->images, r->data->count,
             r->data->spec, r->data_classes ? ", seen among its own classes" : "");
+    fprintf(out, "labels   %s\n", r->data->label_text);
     if (r->config)
         gb_report_attack_text(out, r->config);
     fputc('\n', out);

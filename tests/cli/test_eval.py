@@ -270,6 +270,33 @@ def test_folders_of_some_classes():
     gibbon(*args, code=2, says="n0000009")
 
 
+def test_labels_in_names():
+    """A number at the end of a name is a label where it cannot be a running number; or on request."""
+    folder, model, w, _, _ = make("names", 1)
+    data = {}
+    for kind, names in {"labels": ("cat_0", "dog_3", "hog_3"), "counted": ("IMG_0001", "IMG_0002"),
+                        "frames": ("frame_1", "frame_2", "frame_3")}.items():
+        for i, name in enumerate(names):
+            data.setdefault(kind, folder / kind).mkdir(exist_ok=True)
+            files.png(data[kind] / (name + ".png"), SIZE, SIZE, 1, lambda x, y, c: (x * 7 + y * i) % 256)
+    args = ["--preprocess", "unit", "--json"]
+    (data["labels"] / "more.webp").write_text("x")
+    (data["labels"] / "self").symlink_to(".")
+    done = gibbon("eval", model, data["labels"], *args)
+    report = done.json()["data"]
+    assert report["pictures"] == 3 and report["label_source"] == "file name" and report["skipped"] == 1
+    assert report["labels"] == "the ends of the file names" and "1 picture is skipped" in done.err
+    assert "labels: the ends of the file names" in done.err
+    for kind, name in (("counted", "IMG_0001"), ("frames", "frame_2")):
+        gibbon("eval", model, data[kind], *args, code=2, says=f"{name}.png: the number in its name .*--label from-name$")
+        rows = gibbon("eval", model, data[kind], *args, "--label", "from-name").json()["confusion"]
+        assert {t for t, _, _ in rows} == {1, 2} | ({3} if kind == "frames" else set())
+    (folder / "2").mkdir()
+    (data["counted"] / "IMG_0001.png").rename(folder / "2" / "IMG_0001.png")
+    report = gibbon("eval", model, folder / "2", *args, "--label", "from-folder").json()
+    assert report["confusion"][0][0] == 2 and report["data"]["label_source"] == "folder"
+
+
 def test_bad_input():
     folder, model, _, _, _ = make("bad")
     gibbon("eval", model, code=2, says="give a model and a data set")

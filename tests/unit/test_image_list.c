@@ -242,6 +242,60 @@ static void test_item_labels(void **state)
     gb_labels_finish(&labels);
 }
 
+// Which sets of names are taken for labels without being asked for.
+static void test_names_of_a_set(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *names[5], *doubt; // NULL: labels
+    } cases[] = {
+        {{"cifar10_00_3.png", "cifar10_01_8.png", "cifar10_02_8.png"}, NULL},
+        {{"a/cifar10_00_3.png"}, NULL}, // something else counts
+        {{"a_0.png", "b_3.png"}, NULL},
+        {{"cat_3.png", "dog_5.png", "hog_5.png"}, NULL},
+        {{"n02510455_1.JPEG", "n02510455_2.JPEG"}, NULL}, // the ID is the label
+        {{"d/x_2.png", "e/x_7.png"}, NULL},
+        {{"val_00000001.JPEG", "val_00000002.JPEG"}, "val_00000001.JPEG: the number in its name"},
+        {{"a_01.png", "b_07.png"}, "zeros"},
+        {{"frame_1.png", "frame_2.png", "frame_17.png"}, "all that tells it from another"},
+        {{"cat_1.png", "cat_2.png", "dog_1.png"}, "cat_2.png"},
+        {{"val_0.JPEG", "val_3.JPEG"}, "all that tells it"},
+        {{"IMG_20240131_930.jpg", "IMG_20240203_412.jpg"}, "date"},
+        {{"x-2023-12-01_7.png", "y-2023-12-01_9.png"}, "date"},
+        {{"cat_224.png", "dog_224.png"}, "the same in every name"},
+        {{"beach_1.png", "hill_2.png", "town_3.png"}, "can count"},
+        {{"dog_5.png"}, "can count"},
+        {{"DSC01234.JPG", "DSC01235.JPG"}, "no label in its name"},
+        {{"P1010001.JPG"}, "no label in its name"},
+        {{"cat_3 (1).png", "dog_4.png", "hog_4.png"}, "no label in its name"},
+        {{"photo1.png", "photo2.png"}, "no label in its name"},
+        {{"7.png", "8.png"}, "no label in its name"},
+    };
+    gb_labels labels;
+    assert_ok(decode(&labels, imagenet));
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        gb_item item[5];
+        int label[5];
+        const char *source;
+        gb_list list = {.item = item};
+        for (; list.count < 5 && cases[i].names[list.count]; list.count++)
+            item[list.count] = (gb_item){cases[i].names[list.count], -1, false};
+        int err = gb_list_labels(label, &source, &list, GB_LABEL_AUTO, &labels, 1000);
+        if ((err < 0) != (cases[i].doubt != NULL) ||
+            (err < 0 && !strstr(gb_last_error(), cases[i].doubt)))
+            fail_msg("%s: %d %s", cases[i].names[0], err, err < 0 ? gb_last_error() : "");
+    }
+    // What is asked for is done.
+    gb_item item[2] = {{"val_0007.png", -1, false}, {"val_0012.png", -1, false}};
+    const gb_list list = {.item = item, .count = 2};
+    const char *source;
+    int label[2];
+    assert_ok(gb_list_labels(label, &source, &list, GB_LABEL_FILE, &labels, 1000));
+    assert_true(label[0] == 7 && label[1] == 12);
+    assert_string_equal("the ends of the file names", source);
+    gb_labels_finish(&labels);
+}
+
 // --- lists, in a folder of our own ---
 
 static int set_up(void **state)
@@ -287,6 +341,41 @@ static void test_folder(void **state)
         }
         gb_list_finish(&list);
     }
+}
+
+// A folder is listed once, however it is reached; what cannot be read is counted.
+static void test_links_and_others(void **state)
+{
+    (void)state;
+    gb_image image;
+    gb_list list = {0};
+    char text[400];
+    assert_ok(gb_image_init(&image, 2, 2, 3));
+    assert_ok(gb_make_dirs(in_folder("loop/a/b/c")));
+    assert_ok(gb_image_write_png(in_folder("loop/x.png"), &image));
+    assert_ok(gb_image_write_png(in_folder("loop/a/y.png"), &image));
+    assert_int_equal(0, symlink(".", in_folder("loop/self")));
+    assert_int_equal(0, symlink("..", in_folder("loop/a/up")));
+    assert_int_equal(0, symlink("a", in_folder("loop/z")));
+    gb_image_finish(&image);
+    assert_ok(gb_list_add(&list, in_folder("loop")));
+    assert_int_equal(2, list.count);
+    assert_string_equal("1 folder lies too deep", gb_list_skipped_text(text, sizeof text, &list));
+    assert_ok(gb_list_add(&list, in_folder("loop"))); // asked for twice, there twice
+    assert_int_equal(4, list.count);
+    gb_list_finish(&list);
+
+    put_file("mixed/a.webp", "x", 1);
+    put_file("mixed/b.BMP", "x", 1);
+    put_file("mixed/notes.txt", "x", 1);
+    assert_int_equal(0, symlink("nowhere", in_folder("mixed/d.jpg")));
+    assert_err(GB_ERR_ARG, gb_list_add(&list, in_folder("mixed")));
+    assert_non_null(strstr(gb_last_error(), "this folder; 3 pictures are skipped"));
+    assert_int_equal(3, list.skipped);
+    gb_list_skipped_text(text, sizeof text, &list);
+    assert_non_null(strstr(text, "3 pictures are skipped: not a JPEG or PNG file ("));
+    assert_non_null(strstr(text, "a.webp"));
+    gb_list_finish(&list);
 }
 
 static void test_arguments(void **state)
@@ -376,9 +465,10 @@ int main(void)
         cmocka_unit_test(test_labels_refused),   cmocka_unit_test(test_labels_written),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_many_matches_fit), cmocka_unit_test(test_item_labels),
+        cmocka_unit_test(test_names_of_a_set),
         cmocka_unit_test(test_folder),           cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_npy),              cmocka_unit_test(test_load_picture),
-        cmocka_unit_test(test_shared_data),
+        cmocka_unit_test(test_links_and_others), cmocka_unit_test(test_shared_data),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
