@@ -92,7 +92,7 @@ static int open_data(eval_task *t)
     const gb_dataset_options options = {.split = GB_SPLIT_TEST, .labels = &t->p.labels,
                                         .classes = classes, .from = pictures_label_from(c),
                                         .log = &c->log};
-    pictures_check_labels(&t->p, c, classes);
+    GB_TRY(pictures_check_labels(&t->p, c, classes));
     GB_TRY(gb_dataset_open(&t->data, c->words.text[1], &options));
     GB_TRY(gb_dataset_fit(t->data, &t->p.preproc));
     pictures_say_labels(c, t->data);
