@@ -53,7 +53,7 @@ typedef struct cli {
      "file (default: the model's metadata, else guessed and said)"}
 #define CLI_LABELS \
     {"labels", 0, OPTION_TEXT, offsetof(cli, labels), "FILE", \
-     "class names, one a line in class order, or lines of \"INDEX<tab>ID<tab>NAME\""}
+     "class names: one a line, with or without an index or WordNet ID, CSV, JSON or a Python dict"}
 #define CLI_BATCH \
     {"batch", 'b', OPTION_INT, offsetof(cli, batch), "N", \
      "pictures computed at once", 1, 65536}

@@ -152,13 +152,13 @@ int pictures_check_labels(const pictures *p, const cli *c, int64_t classes)
     if (!l->by_order && first == 1 && last == count && count == classes)
         return gb_fail(GB_ERR_ARG, "%s counts classes from 1 to %lld, but the model has 0 to %lld",
                        l->path, (long long)count, (long long)classes - 1);
-    if (l->by_order && count != classes)
+    if (last >= classes)
+        gb_log_line(&c->log, GB_LOG_WARN, "%s names class %d, but the model has classes 0 to %lld",
+                    l->path, last, (long long)classes - 1);
+    else if (l->by_order && count != classes)
         gb_log_line(&c->log, GB_LOG_WARN, "%s names %lld class%s, one after the other, but the "
                     "model has %lld", l->path, (long long)count, count == 1 ? "" : "es",
                     (long long)classes);
-    else if (last >= classes)
-        gb_log_line(&c->log, GB_LOG_WARN, "%s names class %d, but the model has classes 0 to %lld",
-                    l->path, last, (long long)classes - 1);
     else if (count != classes)
         cli_note(c, "labels: %s names %lld of the model's %lld classes", l->path,
                  (long long)count, (long long)classes);
