@@ -1,6 +1,7 @@
 // Chooses pictures, shares them among ranks, keeps what is found.
 #include "eval_task.h"
 
+#include "base/hash.h"
 #include "report/report.h"
 
 #include <stdlib.h>
@@ -30,23 +31,42 @@ static char *attack_text(eval_task *t)
     return kept;
 }
 
+// The attack's settings to the last bit, also those that its method does not read.
+static char *attack_numbers(eval_task *t)
+{
+    size_t count;
+    const gb_setting *setting = gb_attack_settings(&count);
+    char value[64], *text = gb_arena_strdup(&t->arena, "");
+    for (size_t i = 0; t->config.method && i < count && text; i++)
+        text = gb_arena_printf(&t->arena, "%s%s%s", text, i ? " " : "",
+                               gb_setting_exact(value, sizeof value, &t->config, &setting[i]));
+    return text;
+}
+
 static int describe(eval_task *t)
 {
     uint64_t hash;
-    char preprocess[256];
+    char *preprocess = NULL;
+    gb_session_identity identity;
     int err = 0;
+    GB_TRY(gb_session_identify(&identity, t->attack ? gb_attack_session(t->attack) : t->session));
     GB_TRY(gb_graph_hash(&hash, t->model));
-    GB_TRY(add_setting(t, "version", "1"));
+    GB_TRY(add_setting(t, "version", "2"));
     GB_TRY(add_setting(t, "model", gb_arena_printf(&t->arena, "%016llx",
                                                    (unsigned long long)hash)));
     hash = gb_dataset_hash(t->data);
     GB_TRY(add_setting(t, "data set", gb_arena_printf(&t->arena, "%zu pictures, %016llx",
                                                       t->data->count, (unsigned long long)hash)));
-    gb_preproc_text(preprocess, sizeof preprocess, &t->p.preproc);
+    GB_TRY(gb_preproc_json(&preprocess, &t->p.preproc)); // 9 digits: exact
     GB_TRY(add_setting(t, "preprocessing", gb_arena_strdup(&t->arena, preprocess)));
     GB_TRY(add_setting(t, "attack", t->config.method ? attack_text(t) : "none"));
+    GB_TRY(add_setting(t, "attack's numbers", attack_numbers(t)));
     GB_TRY(add_setting(t, "choice of classes", t->data_classes ? "the data's" : "the model's"));
+    GB_TRY(add_setting(t, "precision", identity.precision));
+    GB_TRY(add_setting(t, "device", gb_arena_strdup(&t->arena, identity.device)));
+    GB_TRY(add_setting(t, "program", gb_arena_strdup(&t->arena, identity.program)));
 fail:
+    free(preprocess);
     return err;
 }
 
@@ -98,12 +118,33 @@ fail:
     return err;
 }
 
+// A record's rows are of one kind: all ranks compute alike.
+static int check_ranks(eval_task *t)
+{
+    const gb_ranks *ranks = &t->cli->ranks;
+    uint64_t mine = GB_HASH_INIT, *all;
+    if (!t->cli->output || ranks->size < 2)
+        return 0;
+    all = gb_arena_array(&t->arena, (size_t)ranks->size, sizeof *all);
+    for (size_t i = 0; i < t->n_setting; i++)
+        mine = gb_hash(mine, t->setting[i].text, strlen(t->setting[i].text) + 1);
+    if (gb_ranks_agree(ranks, all ? 0 : GB_ERR_NOMEM) < 0)
+        return GB_ERR_NOMEM;
+    gb_ranks_all(ranks, all, &mine, sizeof mine);
+    for (int r = 1; r < ranks->size; r++)
+        if (all[r] != all[0])
+            return gb_fail(GB_ERR_ARG, "rank %d computes otherwise than rank 0 (another device, "
+                                       "driver or data), and -o keeps the rows of both", r);
+    return 0;
+}
+
 int eval_prepare(eval_task *t)
 {
     const gb_ranks *ranks = &t->cli->ranks;
     uint8_t *done = NULL;
     int err = 0;
-    GB_TRY(describe(t));
+    GB_TRY(gb_ranks_agree(ranks, describe(t)));
+    GB_TRY(check_ranks(t));
     GB_TRY(choose(t));
     done = gb_arena_array(&t->arena, t->data->count, sizeof *done);
     if (!done)

@@ -7,7 +7,7 @@
 #include "eval/eval.h"
 #include "eval/record.h"
 
-enum { EVAL_SETTINGS = 8 };
+enum { EVAL_SETTINGS = 16 };
 
 typedef struct eval_task {
     cli *cli;

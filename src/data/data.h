@@ -60,7 +60,8 @@ int gb_dataset_fit(gb_dataset *ds, const gb_preproc *p);
 int gb_dataset_read(const gb_dataset *ds, size_t i, float *image, int *label);
 // What picture i is called in messages and reports: its path, or "SPEC[i]". Returns buf.
 char *gb_dataset_item_text(char *buf, size_t size, const gb_dataset *ds, size_t i);
-// Tells data apart: labels, and the pictures' bytes, or their names where they are files.
+// Tells data apart: labels, and the pictures' bytes, or where they are files their names, sizes and
+// times of change.
 uint64_t gb_dataset_hash(const gb_dataset *ds);
 // The name of a class, or "class 17". Returns buf.
 char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int index);

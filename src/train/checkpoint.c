@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char magic[8] = {'g', 'b', '-', 't', 'r', 'a', 'i', 'n'};
-enum { ORDER = 0x01020304, VERSION = 1, PARTS = 5 };
+enum { ORDER = 0x01020304, VERSION = 2, PARTS = 5 };
 
 typedef struct head {
     char magic[8];

@@ -191,6 +191,36 @@ def test_resume_refuses_what_differs():
     evaluate(folder, "--attack", "fgsm", *out, code=2, says="no settings.txt")
 
 
+def test_resume_refuses_what_changes_bits():
+    """Numbers to the last bit, precision, the form of the kernels, pictures written anew, old records."""
+    folder, model, _, pictures, _ = make("exact", 8)
+    out, emulated = ["-o", folder / "o", "--limit", 5], {"GIBBON_KERNEL_FORM": "gpu"}
+    (folder / "p.json").write_text('{"mean": 0.1234567, "std": 1}')
+    args = ["--attack", "fgsm", "--eps", "0.0300000", "--preprocess", folder / "p.json"]
+    data = folder / "images.npy"
+    gibbon("eval", model, data, *args, *out)
+    settings = (folder / "o" / "settings.txt").read_text()
+    for line in ("precision: float32", "device: ", "program: gibbon ", "preprocessing: {"):
+        assert f"\n{line}" in settings, settings
+    assert gibbon("eval", model, data, *args, *out, "--batch", 2, "--json").json()["earlier"] == 5
+    assert gibbon("eval", model, data, *args, "--limit", 8, "-o", folder / "o", "--json").json()["earlier"] == 5
+
+    def refuse(what, *words, env=None):
+        gibbon("eval", model, data, *words, *out, code=2, says=f"holds an evaluation with another {what}: '", env=env)
+
+    refuse("preprocessing", *args[:4], "--preprocess", "unit")
+    (folder / "p.json").write_text('{"mean": 0.1234571, "std": 1}')
+    refuse("preprocessing", *args)
+    (folder / "p.json").write_text('{"mean": 0.1234567, "std": 1}')
+    refuse("attack's numbers", *args[:3], "0.03000001", *args[4:])
+    refuse("device", *args, env=emulated)
+    refuse("precision", *args, "--precision", "bf16", env=emulated)
+    files.npy(data, [8, 1, SIZE, SIZE], [1 - v for x in pictures for v in x])
+    refuse("data set", *args)
+    (folder / "o" / "settings.txt").write_text(settings.replace("version: 2", "version: 1"))
+    refuse("version", *args)
+
+
 def start(folder, prefix=()):
     args = [*prefix, GIBBON, "eval", folder / "m.onnx", folder / "images.npy", "--preprocess", "unit", *SLOW,
             "--json", "-o", folder / "o"]
