@@ -136,21 +136,26 @@ static int print_report(const eval_task *t, const gb_eval_report *report)
     return err < 0 ? err : cli_print_json(json);
 }
 
+// Memory for the report, before the work: that is not to be lost for lack of it.
+static int reserve(eval_task *t, gb_metrics *m)
+{
+    const size_t classes = (size_t)gb_session_classes(session_of(t));
+    if (t->cli->ranks.rank)
+        return 0;
+    t->class_name = class_names(t, classes);
+    return t->class_name ? gb_metrics_reserve(m, (int)classes, t->n_item) : GB_ERR_NOMEM;
+}
+
 static int conclude(eval_task *t, gb_metrics *m, double seconds)
 {
-    size_t classes = (size_t)gb_session_classes(session_of(t));
     int err = 0;
     bool attack = t->attack != NULL;
-    const char **name = class_names(t, classes);
-    if (!name)
-        return GB_ERR_NOMEM;
-    GB_TRY(gb_metrics_count(m, t->rows.row, t->rows.n, (int)classes, attack,
-                            attack && t->config.eight_bit));
+    GB_TRY(gb_metrics_count(m, t->rows.row, t->rows.n, attack, attack && t->config.eight_bit));
     const gb_eval_report report = {
         .device = gb_device_get_info(t->dev), .model = t->cli->words.text[0],
         .preprocess = t->p.preproc.name, .batch = gb_session_batch(session_of(t)),
         .ranks = t->cli->ranks.size, .data = t->data, .data_classes = t->data_classes,
-        .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = name,
+        .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = t->class_name,
         .metrics = m, .earlier = t->earlier, .seconds = seconds};
     if (t->cli->output)
         GB_TRY(gb_eval_write(t->cli->output, &report));
@@ -210,13 +215,13 @@ static int execute(eval_task *t, const values *v, bool *below)
     GB_TRY(configure(t, v, &accuracy, &robust));
     GB_TRY(gb_ranks_agree(&c->ranks, make_ready(t)));
     GB_TRY(eval_prepare(t));
+    GB_TRY(gb_ranks_agree(&c->ranks, reserve(t, &metrics)));
     cli_catch_interrupt();
     double start = cli_seconds();
     ended = eval_work(t);
-    if (ended < 0 && ended != GB_ERR_CANCELLED)
-        return ended;
+    GB_TRY(ended == GB_ERR_CANCELLED ? 0 : ended);
     if (c->ranks.rank)
-        return 0;
+        goto fail;
     cli_progress(c, "%s", "");
     if (ended >= 0 || t->rows.n)
         GB_TRY(conclude(t, &metrics, cli_seconds() - start));

@@ -26,6 +26,7 @@ typedef struct eval_task {
     gb_eval_rows rows;        // at first those done before, then this rank's, then all; rank 0's
     gb_eval_setting setting[EVAL_SETTINGS];
     size_t n_setting;
+    const char **class_name;  // [classes]; rank 0's
     gb_part part;
     double start, told;       // seconds
     size_t finished, correct, robust; // by this rank, now

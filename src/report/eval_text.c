@@ -50,8 +50,8 @@ static void class_table(FILE *out, const gb_eval_report *r, const int *list, siz
 }
 
 // Rows true, columns seen.
-static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, const char *title,
-                      const int *list, size_t n)
+static void confusion(FILE *out, const gb_eval_report *r, const gb_confusion *matrix,
+                      const char *title, const int *list, size_t n)
 {
     const gb_metrics *m = r->metrics;
     int width = name_width(r, list, n);
@@ -62,12 +62,12 @@ static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, 
         fprintf(out, " %5d", list[k]);
     fputc('\n', out);
     for (size_t i = 0; i < n; i++) {
-        const size_t *row = matrix + (size_t)list[i] * (size_t)m->classes;
         size_t shown = 0;
         fprintf(out, "%5d %-*.*s", list[i], width, width, r->class_name[list[i]]);
         for (size_t k = 0; k < n; k++) {
-            shown += row[list[k]];
-            fprintf(out, " %5zu", row[list[k]]);
+            const size_t count = gb_confusion_at(matrix, list[i], list[k]);
+            shown += count;
+            fprintf(out, " %5zu", count);
         }
         fputc('\n', out);
         other += m->class_accuracy[list[i]].total - shown;
@@ -113,7 +113,7 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     class_table(out, r, list, n);
     if (n > MATRIX)
         return;
-    confusion(out, r, m->confusion, "as they are", list, n);
+    confusion(out, r, &m->confusion, "as they are", list, n);
     if (m->attack)
-        confusion(out, r, m->confusion_adversarial, "under attack", list, n);
+        confusion(out, r, &m->confusion_adversarial, "under attack", list, n);
 }

@@ -258,6 +258,23 @@ def test_killed():
     assert len(rows(folder / "o" / "images.csv")) == done
 
 
+def test_many_classes():
+    """Tables of 50,000 classes: what is not zero, also on disk."""
+    folder, classes = harness.folder("many"), 50000
+    weights = [float(k * 2 - classes) / classes * (1 if i % 2 else -1) for k in range(classes) for i in range(4)]
+    model = files.linear(folder / "m.onnx", 1, 2, classes, weights=weights)
+    count = 100
+    files.npy(folder / "images.npy", [count, 1, 2, 2], [(i * 37 % 256) / 255 for i in range(count * 4)])
+    files.npy(folder / "labels.npy", [count], [k * 499 for k in range(count)])
+    report = gibbon("eval", model, folder / "images.npy", "--preprocess", "unit", "--json", "--batch", 4,
+                    "--attack", "fgsm", "-o", folder / "o").json()
+    assert sum(n for _, _, n in report["confusion"]) == count
+    table = rows(folder / "o" / "confusion.csv")
+    assert [[int(r["class"]), int(r["seen"]), int(r["images"])] for r in table] == report["confusion"]
+    assert len(rows(folder / "o" / "classes.csv")) == len(report["classes"]) == count
+    assert sum(f.stat().st_size for f in (folder / "o").iterdir()) < 1e6
+
+
 def test_thresholds():
     folder, _, w, pictures, labels = make("thresholds")
     share = sum(sees(w, x) == t for x, t in zip(pictures, labels)) / COUNT
