@@ -156,7 +156,7 @@ static int conclude(eval_task *t, gb_metrics *m, double seconds)
         .preprocess = t->p.preproc.name, .batch = gb_session_batch(session_of(t)),
         .ranks = t->cli->ranks.size, .data = t->data, .data_classes = t->data_classes,
         .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = t->class_name,
-        .metrics = m, .earlier = t->earlier, .seconds = seconds};
+        .metrics = m, .bad = t->bad, .n_bad = t->n_bad, .earlier = t->earlier, .seconds = seconds};
     if (t->cli->output)
         GB_TRY(gb_eval_write(t->cli->output, &report));
     GB_TRY(print_report(t, &report));

@@ -79,10 +79,13 @@ static int choose(eval_task *t)
     t->n_item = limit && limit < count ? limit : count;
     t->item = gb_arena_array(&t->arena, t->n_item, sizeof *t->item);
     t->todo = gb_arena_array(&t->arena, t->n_item, sizeof *t->todo);
-    if (!t->item || !t->todo)
+    t->stamp = gb_arena_array(&t->arena, t->n_item, sizeof *t->stamp);
+    if (!t->item || !t->todo || !t->stamp)
         return GB_ERR_NOMEM;
-    for (size_t i = 0; i < t->n_item; i++)
+    for (size_t i = 0; i < t->n_item; i++) {
         t->item[i] = (size_t)(((unsigned __int128)i * count) / t->n_item);
+        t->stamp[i] = gb_dataset_stamp(t->data, t->item[i]);
+    }
     return 0;
 }
 
@@ -108,12 +111,21 @@ static int take_up(eval_task *t, uint8_t *done)
     if (!t->cli->output || t->cli->ranks.rank)
         return 0;
     GB_TRY(gb_record_begin(&t->rows, &record));
-    for (size_t i = 0; i < t->rows.n; i++) {
-        if ((size_t)t->rows.row[i].item >= t->data->count)
+    size_t kept = 0, had = t->rows.n;
+    for (size_t i = 0; i < had; i++) {
+        const gb_eval_row *row = &t->rows.row[i];
+        if ((size_t)row->item >= t->data->count)
             return gb_fail(GB_ERR_FORMAT, "%s/images.csv: picture %lld, but there are %zu",
-                           t->cli->output, (long long)t->rows.row[i].item, t->data->count);
-        done[t->rows.row[i].item] = 1;
+                           t->cli->output, (long long)row->item, t->data->count);
+        if (row->stamp != gb_dataset_stamp(t->data, (size_t)row->item))
+            continue; // written since
+        done[row->item] = 1;
+        t->rows.row[kept++] = *row;
     }
+    t->rows.n = kept;
+    if (kept < had)
+        gb_log_line(&t->cli->log, GB_LOG_WARN, "%s: %zu of %zu pictures were written since and are "
+                    "evaluated anew", t->cli->output, had - kept, had);
 fail:
     return err;
 }
@@ -166,17 +178,45 @@ fail:
 
 // --- the work ---
 
-static int on_row(void *user, const gb_eval_row *row)
+static size_t place_of(const eval_task *t, int64_t item)
+{
+    size_t low = 0, high = t->n_item;
+    while (low + 1 < high) {
+        const size_t middle = (low + high) / 2;
+        *(t->item[middle] <= (size_t)item ? &low : &high) = middle;
+    }
+    return low;
+}
+
+static int on_row(void *user, const gb_eval_row *found)
 {
     eval_task *t = user;
+    gb_eval_row row[] = {*found};
     bool correct = row->clean == row->label;
     int err = 0;
+    row->stamp = t->stamp[place_of(t, row->item)];
     t->finished++;
     t->correct += correct;
     t->robust += correct && row->robust;
     GB_TRY(gb_eval_rows_add(&t->rows, row, 1));
     if (t->part.file)
         GB_TRY(gb_part_add(&t->part, row));
+fail:
+    return err;
+}
+
+static int on_bad(void *user, size_t item, const char *why)
+{
+    eval_task *t = user;
+    gb_eval_bad bad = {.item = (int64_t)item};
+    int err = 0;
+    snprintf(bad.why, sizeof bad.why, "%s", why);
+    GB_TRY(gb_grow(&t->bad, &t->cap_bad, t->n_bad + 1, sizeof bad));
+    t->bad[t->n_bad++] = bad;
+    t->finished++;
+    gb_fail(GB_ERR_IO, "%s", why);
+    if (!t->cli->ranks.rank) // which tells of the others' when all is done
+        cli_error(t->cli);
 fail:
     return err;
 }
@@ -220,6 +260,19 @@ static int gather(eval_task *t, size_t first)
     t->rows.n = first;
     GB_TRY(gb_eval_rows_add(&t->rows, all, bytes / sizeof *t->rows.row));
     gb_eval_rows_sort(&t->rows);
+    free(all);
+    all = NULL;
+    GB_TRY(gb_ranks_gather(&t->cli->ranks, &all, &bytes, t->bad, t->n_bad * sizeof *t->bad));
+    if (t->cli->ranks.rank)
+        goto fail;
+    for (size_t i = t->n_bad; i < bytes / sizeof *t->bad; i++) { // of the other ranks
+        gb_fail(GB_ERR_IO, "%s", ((gb_eval_bad *)all)[i].why);
+        cli_error(t->cli);
+    }
+    free(t->bad);
+    t->bad = all;
+    t->n_bad = bytes / sizeof *t->bad;
+    all = NULL;
 fail:
     free(all);
     return err;
@@ -244,6 +297,7 @@ int eval_work(eval_task *t)
     const gb_eval_job job = {.data = t->data, .attack = t->attack, .session = t->session,
                              .item = t->todo, .count = t->n_todo,
                              .data_classes = t->data_classes, .user = t, .row = on_row,
+                             .bad = on_bad,
                              .look = on_look};
     size_t first = t->rows.n;
     int err = 0, ended, closed;
@@ -272,6 +326,7 @@ void eval_finish(eval_task *t)
 {
     gb_part_close(&t->part);
     gb_eval_rows_finish(&t->rows);
+    free(t->bad);
     gb_attack_free(t->attack);
     gb_session_free(t->session);
     gb_device_close(t->dev);

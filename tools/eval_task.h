@@ -27,6 +27,9 @@ typedef struct eval_task {
     gb_eval_setting setting[EVAL_SETTINGS];
     size_t n_setting;
     const char **class_name;  // [classes]; rank 0's
+    int32_t *stamp;           // [n_item]: of the chosen pictures' files, before they are read
+    gb_eval_bad *bad;         // pictures that could not be read: this rank's, then all; rank 0's
+    size_t n_bad, cap_bad;
     gb_part part;
     double start, told;       // seconds
     size_t finished, correct, robust; // by this rank, now

@@ -60,9 +60,11 @@ int gb_dataset_fit(gb_dataset *ds, const gb_preproc *p);
 int gb_dataset_read(const gb_dataset *ds, size_t i, float *image, int *label);
 // What picture i is called in messages and reports: its path, or "SPEC[i]". Returns buf.
 char *gb_dataset_item_text(char *buf, size_t size, const gb_dataset *ds, size_t i);
-// Tells data apart: labels, and the pictures' bytes, or where they are files their names, sizes and
-// times of change.
+// Tells data apart: labels, and the pictures' bytes, or their names where they are files.
 uint64_t gb_dataset_hash(const gb_dataset *ds);
+// Tells whether the file of picture i was written since: of its size and time of change, below
+// 2^31; 0 where the picture is in memory.
+int32_t gb_dataset_stamp(const gb_dataset *ds, size_t i);
 // The name of a class, or "class 17". Returns buf.
 char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int index);
 
@@ -79,6 +81,7 @@ typedef struct gb_loader_options {
     size_t ahead;    // batches prepared beforehand; 0: 2
     size_t first, count; // the part of the data to use, in the data's order; count 0: all
     const size_t *items; // `count` pictures by number, in this order, instead; copied. NULL: none
+    bool keep_going; // a picture that cannot be read is black, and error says why; else it ends all
 } gb_loader_options;
 
 typedef struct gb_batch {
@@ -90,6 +93,7 @@ typedef struct gb_batch {
     float *images;       // (capacity,C,H,W); zeros beyond count
     int *labels;         // [capacity]; 0 beyond count
     size_t *item;        // [capacity]: the pictures' numbers in the data set
+    char **error;        // [capacity]: why a picture could not be read; NULL: it was
 } gb_batch;
 
 typedef struct gb_loader gb_loader;

@@ -76,21 +76,20 @@ char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int in
     return buf;
 }
 
-// A file that was written since has another size or time; its bytes would take as long to read as
-// the evaluation.
-static uint64_t hash_file(uint64_t hash, const char *path)
+// The bytes themselves would take as long to read as an evaluation.
+int32_t gb_dataset_stamp(const gb_dataset *ds, size_t i)
 {
     struct stat st;
-    if (stat(path, &st) < 0)
-        return gb_hash(hash, "", 1);
+    if (ds->bytes || stat(ds->list.item[i].path, &st) < 0)
+        return 0;
     const int64_t file[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
-    return gb_hash(hash, file, sizeof file);
+    const uint64_t hash = gb_hash(GB_HASH_INIT, file, sizeof file);
+    return (int32_t)((hash ^ hash >> 32) & 0x7fffffff);
 }
 
 uint64_t gb_dataset_hash(const gb_dataset *ds)
 {
     char name[4200];
-    const char *last = NULL;
     const int native[] = {ds->native_channels, ds->native_height, ds->native_width};
     uint64_t hash = gb_hash(GB_HASH_INIT, ds->label, ds->count * sizeof *ds->label);
     if (ds->bytes)
@@ -101,9 +100,6 @@ uint64_t gb_dataset_hash(const gb_dataset *ds)
     for (size_t i = 0; i < ds->count; i++) {
         gb_dataset_item_text(name, sizeof name, ds, i);
         hash = gb_hash(hash, name, strlen(name) + 1);
-        if (last != ds->list.item[i].path) // not of every row
-            hash = hash_file(hash, ds->list.item[i].path);
-        last = ds->list.item[i].path;
     }
     return hash;
 }

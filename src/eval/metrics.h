@@ -8,6 +8,7 @@
 // What became of one picture. From `adversarial` on: with an attack only.
 typedef struct gb_eval_row {
     int64_t item;        // its number in the data set
+    int64_t stamp;       // of its file (gb_dataset_stamp)
     int32_t label, clean; // the true class, and the one the model sees
     float probability;   // that the model gives to the latter
     int32_t adversarial; // the class seen after the attack; `clean` where that was wrong already
@@ -17,6 +18,12 @@ typedef struct gb_eval_row {
     int32_t zero_gradients;
     float linf, l2;      // how far the attacked picture is from the original, in [0,1] pixels
 } gb_eval_row;
+
+// A picture that could not be read: it has no row and counts nowhere.
+typedef struct gb_eval_bad {
+    int64_t item;
+    char why[504];
+} gb_eval_bad;
 
 // A share of `total` and its 95 % interval after Wilson (1927): unlike the normal approximation it
 // stays in [0,1] and holds for small counts and shares near 0 and 1. NaN where total is 0.

@@ -49,9 +49,9 @@ void gb_eval_rows_finish(gb_eval_rows *rows)
 // --- rows as text ---
 
 static const char header[] = "item,label,clean,probability,correct,adversarial,robust,robust_8bit,"
-                             "iterations,zero_gradients,linf,l2,image\n";
+                             "iterations,zero_gradients,linf,l2,stamp,image\n";
 
-enum { FIELDS = 12 }; // that are numbers
+enum { FIELDS = 13 }; // that are numbers
 
 // Nine digits bring a float back as it was.
 static void put_row(FILE *file, const gb_eval_row *r, bool attack, bool eight_bit,
@@ -68,6 +68,7 @@ static void put_row(FILE *file, const gb_eval_row *r, bool attack, bool eight_bi
     } else {
         fputs(",,,,,,,", file);
     }
+    fprintf(file, "%lld,", (long long)r->stamp);
     bool quoted = name && strpbrk(name, ",\"") != NULL;
     if (quoted)
         fputc('"', file);
@@ -86,7 +87,7 @@ static bool parse_row(gb_eval_row *r, const char *line)
     for (int i = 0; i < FIELDS; i++) {
         char *end = (char *)line;
         v[i] = *line == ',' ? 0 : strtod(line, &end);
-        if (*end != ',' || (i == 0 && end == line) || !isfinite(v[i]) || fabs(v[i]) > 0x1p31)
+        if (*end != ',' || (i == 0 && end == line) || !isfinite(v[i]) || fabs(v[i]) > INT32_MAX)
             return false;
         line = end + 1;
     }
@@ -94,7 +95,7 @@ static bool parse_row(gb_eval_row *r, const char *line)
                        .probability = (float)v[3], .adversarial = (int32_t)v[5],
                        .robust = (int32_t)v[6], .robust_8bit = (int32_t)v[7],
                        .iterations = (int32_t)v[8], .zero_gradients = (int32_t)v[9],
-                       .linf = (float)v[10], .l2 = (float)v[11]};
+                       .linf = (float)v[10], .l2 = (float)v[11], .stamp = (int64_t)v[12]};
     return v[0] >= 0 && v[1] >= 0 && v[2] >= 0;
 }
 

@@ -68,17 +68,29 @@ static json_t *data_json(const gb_eval_report *r)
                      ds->label_source, "labels", gb_report_text_json(ds->label_text));
 }
 
+static json_t *failed_json(const gb_eval_report *r)
+{
+    char name[4200];
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_bad; i++) {
+        gb_dataset_item_text(name, sizeof name, r->data, (size_t)r->bad[i].item);
+        json_array_append_new(list, json_pack("{s:o, s:o}", "image", gb_report_text_json(name),
+                                              "error", gb_report_text_json(r->bad[i].why)));
+    }
+    return list;
+}
+
 int gb_eval_json(json_t **out, const gb_eval_report *r)
 {
     const gb_metrics *m = r->metrics;
     json_t *o = json_pack(
-        "{s:o, s:{s:o, s:o, s:I}, s:o, s:i, s:I, s:I, s:o, s:o, s:o, s:o}",
+        "{s:o, s:{s:o, s:o, s:I}, s:o, s:i, s:I, s:o, s:I, s:o, s:o, s:o, s:o}",
         "device", gb_report_device_json(r->device),
         "model", "path", gb_report_text_json(r->model), "preprocess",
         gb_report_text_json(r->preprocess), "batch", (json_int_t)r->batch, "data", data_json(r),
-        "ranks", r->ranks, "images", (json_int_t)m->images, "earlier", (json_int_t)r->earlier,
-        "accuracy", rate_json(&m->accuracy), "classes", classes_json(r), "confusion",
-        confusion_json(&m->confusion), "seconds", real(r->seconds));
+        "ranks", r->ranks, "images", (json_int_t)m->images, "failed", failed_json(r), "earlier",
+        (json_int_t)r->earlier, "accuracy", rate_json(&m->accuracy), "classes", classes_json(r),
+        "confusion", confusion_json(&m->confusion), "seconds", real(r->seconds));
     if (!o)
         return gb_fail(GB_ERR_NOMEM, "out of memory for the report");
     if (m->attack)

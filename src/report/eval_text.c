@@ -98,6 +98,9 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
         fprintf(out, "attacked            %zu, broken %zu: on average after %.1f steps, "
                      "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
                 255 * m->mean_linf, m->mean_l2);
+    if (r->n_bad)
+        fprintf(out, "failed              %zu picture%s could not be read and count%s nowhere\n",
+                r->n_bad, r->n_bad == 1 ? "" : "s", r->n_bad == 1 ? "s" : "");
     if (m->zero_gradient)
         fprintf(out, "warning             %zu pictures had steps with a gradient of zero: the "
                      "model may mask its gradients\n", m->zero_gradient);

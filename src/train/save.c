@@ -11,6 +11,16 @@
 
 // --- what a checkpoint belongs to ---
 
+static uint64_t hash_data(const gb_dataset *ds)
+{
+    uint64_t hash = gb_dataset_hash(ds);
+    for (size_t i = 0; !ds->bytes && i < ds->count; i++) {
+        const int32_t stamp = gb_dataset_stamp(ds, i);
+        hash = gb_hash(hash, &stamp, sizeof stamp);
+    }
+    return hash;
+}
+
 // What besides the config decides a run's bits, as further lines of the settings.
 static int add_surroundings(gb_trainer *t)
 {
@@ -25,7 +35,7 @@ static int add_surroundings(gb_trainer *t)
     GB_TRY(gb_preproc_json(&preproc, &t->task.data->preproc));
     GB_TRY(gb_session_identify(&by, t->learn));
     if (t->task.held)
-        snprintf(held, sizeof held, "%016" PRIx64, gb_dataset_hash(t->task.held));
+        snprintf(held, sizeof held, "%016" PRIx64, hash_data(t->task.held));
     if (asprintf(&text, "%spreprocessing %s %016" PRIx64 "\nprecision %s\ndevice %s\nprogram %s\n"
                  "held-out data %s\n", t->settings, preproc, normalize, by.precision, by.device,
                  by.program, held) < 0) {
@@ -50,7 +60,7 @@ int gb_train_hash(gb_trainer *t)
     if (t->task.source)
         GB_TRY(gb_graph_hash(&source, t->task.source));
     t->model_hash = gb_hash(t->model_hash, &source, sizeof source);
-    t->data_hash = gb_hash(gb_dataset_hash(ds), size, sizeof size);
+    t->data_hash = gb_hash(hash_data(ds), size, sizeof size);
     err = add_surroundings(t);
 fail:
     return err;

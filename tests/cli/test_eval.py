@@ -215,7 +215,10 @@ def test_resume_refuses_what_changes_bits():
     refuse("attack's numbers", *args[:3], "0.03000001", *args[4:])
     refuse("device", *args, env=emulated)
     refuse("precision", *args, "--precision", "bf16", env=emulated)
-    files.npy(data, [8, 1, SIZE, SIZE], [1 - v for x in pictures for v in x])
+    files.npy(data, [8, 1, SIZE, SIZE], [1 - v for x in pictures for v in x]) # rows of another file
+    anew = gibbon("eval", model, data, *args, *out, "--json")
+    assert anew.json()["earlier"] == 0 and "8 of 8 pictures were written since" in anew.err
+    files.npy(folder / "labels.npy", [8], [0] * 8)
     refuse("data set", *args)
     (folder / "o" / "settings.txt").write_text(settings.replace("version: 2", "version: 1"))
     refuse("version", *args)
@@ -315,6 +318,42 @@ def test_folders_of_some_classes():
     (data / "n0000009").mkdir()
     files.png(data / "n0000009" / "a.png", SIZE, SIZE, 1)
     gibbon(*args, code=2, says="n0000009")
+
+
+def test_bad_pictures():
+    """They are listed and counted, the others judged; when they are repaired, a second run adds them."""
+    folder, model, w, _, _ = make("bad-pictures", 1)
+    data = folder / "data"
+    data.mkdir()
+    names = [f"p{i:02}_{(i * i) % CLASSES}.png" for i in range(12)]
+    for i, name in enumerate(names):
+        files.png(data / name, SIZE, SIZE, 1, lambda x, y, c, i=i: (x * 37 + y * i * 11) % 256)
+    good = {name: (data / name).read_bytes() for name in names}
+    args = ["eval", model, data, "--preprocess", "unit", "--attack", "fgsm", "--eps", EPS, "--json", "--batch", 4]
+    whole = gibbon(*args).json()
+    assert whole["images"] == 12 and whole["failed"] == []
+    bad = (names[0], names[5])
+    for name in bad:
+        (data / name).write_bytes(good[name][:60])
+    for prefix in ((), ranks(2) if os.environ.get("GIBBON_MPIRUN") else ()):
+        done = gibbon(*args, "-o", folder / f"o{len(prefix)}", code=1, prefix=prefix)
+        report = done.json()
+        assert report["images"] == 10 and report["accuracy"]["total"] == 10, report
+        assert [pathlib.Path(f["image"]).name for f in report["failed"]] == list(bad)
+        assert all(f["image"] in f["error"] for f in report["failed"])
+        assert all(done.err.count(name) == 1 for name in bad), done
+        assert len(rows(folder / f"o{len(prefix)}" / "images.csv")) == 10
+    out = folder / "o0"
+    again = gibbon(*args, "-o", out, code=1).json()
+    assert again["earlier"] == 10 and len(again["failed"]) == 2
+    for name in bad:
+        (data / name).write_bytes(good[name])
+    last = gibbon(*args, "-o", out).json()
+    assert last["earlier"] == 10 and last["failed"] == [] and same(last, whole)
+    text = gibbon(*args[:-3]).out
+    assert "failed" not in text
+    (data / names[3]).write_bytes(b"")
+    assert "1 picture could not be read and counts nowhere" in gibbon(*args[:-3], code=1).out
 
 
 def test_labels_in_names():

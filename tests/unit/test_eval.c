@@ -35,7 +35,7 @@ static void test_wilson(void **state)
 // Of three classes the last one has no picture. What is right before: 0, 1, 3, 4; after: 0, 4.
 static const gb_eval_row rows[] = {
     {.item = 0, .label = 0, .clean = 0, .adversarial = 0, .robust = 1, .robust_8bit = 1,
-     .iterations = 10, .linf = 9, .l2 = 9, .probability = 0.9f},
+     .iterations = 10, .linf = 9, .l2 = 9, .probability = 0.9f, .stamp = 77},
     {.item = 1, .label = 0, .clean = 0, .adversarial = 2, .iterations = 3, .linf = 0.03f,
      .l2 = 0.5f, .probability = 0.1f},
     {.item = 2, .label = 0, .clean = 1, .adversarial = 1},
@@ -185,8 +185,8 @@ static void test_record(void **state)
     gb_eval_rows_finish(&got);
     snprintf(path, sizeof path, "%s/images.csv", r.folder);
     text = text_of(path);
-    assert_non_null(strstr(text, "\n1,0,0,0.100000001,1,2,0,0,3,0,0.0299999993,0.5,"
-                                 "\"a,b \"\"c\"\".png\"\n2,0,1,0,0,1,0,0,0,0,0,0,line?break\n"));
+    assert_non_null(strstr(text, "\n1,0,0,0.100000001,1,2,0,0,3,0,0.0299999993,0.5,0,"
+                                 "\"a,b \"\"c\"\".png\"\n2,0,1,0,0,1,0,0,0,0,0,0,0,line?break\n"));
     free(text);
     assert_ok(gb_record_begin(&got, &r));
     expect_rows(&got, N);
@@ -197,12 +197,12 @@ static void test_record(void **state)
     const gb_eval_rows two = {.row = (gb_eval_row *)rows, .n = 2};
     assert_ok(gb_record_end(&r, &two));
     text = text_of(path);
-    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,0,1,,10,0,9,9,plain.png\n"));
+    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,0,1,,10,0,9,9,77,plain.png\n"));
     free(text);
     r.attack = false;
     assert_ok(gb_record_end(&r, &two));
     text = text_of(path);
-    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,,,,,,,,plain.png\n"));
+    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,,,,,,,,77,plain.png\n"));
     free(text);
     assert_ok(gb_record_begin(&got, &r));
     assert_true(got.n == 2 && got.row[1].label == 0 && got.row[1].adversarial == 0);
