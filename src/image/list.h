@@ -52,7 +52,7 @@ int gb_item_label(int *out, const gb_item *item, gb_label_from from, const gb_la
                   int64_t classes);
 // The labels of all pictures, and where they come from, for people. GB_LABEL_AUTO refuses numbers
 // that may be running numbers or dates: those padded with zeros, alone in telling two pictures
-// apart, alike in all names, or (unless something else counts the pictures) 0, 1, 2 and so on.
+// apart, alike in all names, or (unless something else counts the pictures) 1, 2, 3 and so on.
 int gb_list_labels(int *label, const char **source, const gb_list *list, gb_label_from from,
                    const gb_labels *labels, int64_t classes);
 

@@ -145,7 +145,7 @@ static const char *find_doubt(ending *e, size_t n, const char **which)
     }
     qsort(e, n, sizeof *e, by_number);
     const int64_t first = number_of(&e[0]);
-    bool counts = true;
+    bool counts = first > 0; // from 0 on, a picture of each class is as likely
     for (size_t i = 1; i < n; i++)
         counts = counts && number_of(&e[i]) - first == (int64_t)i;
     *which = e[0].path;

@@ -352,6 +352,7 @@ static void test_names_of_a_set(void **state)
         {{"cifar10_00_3.png", "cifar10_01_8.png", "cifar10_02_8.png"}, NULL},
         {{"a/cifar10_00_3.png"}, NULL}, // something else counts
         {{"a_0.png", "b_3.png"}, NULL},
+        {{"a_0.png", "b_1.png", "c_2.png"}, NULL}, // one of each class
         {{"cat_3.png", "dog_5.png", "hog_5.png"}, NULL},
         {{"n02510455_1.JPEG", "n02510455_2.JPEG"}, NULL}, // the ID is the label
         {{"d/x_2.png", "e/x_7.png"}, NULL},
