@@ -263,8 +263,8 @@ const cli_command cmd_eval = {
     .summary = "accuracy over a data set, as it is and under attack",
     .details =
         "DATA is an installed set (fashion-mnist), a folder of idx files, of CIFAR-10's or of\n"
-        "classes, IMAGES[,LABELS] (idx or .npy), or pictures with labels in their names; the test\n"
-        "part where it has parts. Pictures that the model gets wrong are not attacked. Under\n"
-        "mpirun, ranks share the pictures.",
+        "classes, IMAGES[,LABELS] (idx or .npy), FOLDER,LIST with lines of NAME LABEL, or\n"
+        "pictures with labels in their names; the test part where it has parts. Pictures that the\n"
+        "model gets wrong are not attacked. Under mpirun, ranks share the pictures.",
     .run = run,
 };

@@ -44,6 +44,7 @@ typedef struct gb_dataset {
 //                        CIFAR-10 binary: data_batch_*.bin, test_batch.bin, batches.meta.txt;
 //                        class folders DIR/CLASS/*.jpg, or DIR/train/CLASS and DIR/test (or val)
 //     IMAGES[,LABELS]    idx or .npy; without LABELS, IMAGES' name with "images" made "labels"
+//     FOLDER,LIST        pictures of a folder with a text file of lines "NAME LABEL"
 //     FILE.bin           CIFAR-10 binary
 //     picture, folder    what gb_list_add takes; labels from file names (gb_list_labels)
 // Class folders become labels by the model's class names or WordNet IDs, by their own where all

@@ -1,6 +1,8 @@
 // Pictures that stay in their files until they are asked for: class folders, lists, .npy arrays.
 #include "data/internal.h"
 
+#include "base/file.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +35,8 @@ static int measure(gb_dataset *ds)
         ds->native_width = picture.width;
     }
     gb_image_finish(&picture);
-    ds->label = malloc(ds->count * sizeof *ds->label);
+    if (!ds->label)
+        ds->label = malloc(ds->count * sizeof *ds->label);
     return ds->label ? 0 : gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu labels", ds->spec,
                                    ds->count);
 }
@@ -79,6 +82,81 @@ int gb_dataset_open_list(gb_dataset *ds, const char *argument, const gb_dataset_
     GB_TRY(gb_list_labels(ds->label, &ds->label_text, &ds->list, o->from, o->labels, o->classes));
     ds->label_source = o->from == GB_LABEL_FOLDER ? "folder" : "file name";
 fail:
+    return err;
+}
+
+// --- a folder and a list of labels ---
+
+// Cuts a line "NAME LABEL ..." in place; false: it has no label.
+static bool cut_line(char *line, char **name, char **label)
+{
+    const char *separators = strchr(line, '\t') ? "\t" : strchr(line, ',') ? "," : " ";
+    char *rest;
+    *name = strtok_r(line, separators, &rest);
+    *label = *name ? strtok_r(NULL, separators, &rest) : NULL;
+    if (*label)
+        *label += strspn(*label, " ");
+    return *label && **label;
+}
+
+static int add_listed(gb_dataset *ds, size_t *capacity, const char *folder, char *line,
+                      const gb_dataset_options *o)
+{
+    char *name, *label;
+    int err = 0;
+    if (!cut_line(line, &name, &label))
+        return gb_fail(GB_ERR_FORMAT, "no NAME and LABEL");
+    const char *path = gb_arena_printf(&ds->arena, "%s/%s", folder, name);
+    if (!path)
+        return GB_ERR_NOMEM;
+    if (!gb_path_exists(path) || gb_path_is_folder(path) || gb_path_ends_in(path, ".npy"))
+        return gb_fail(GB_ERR_ARG, "%s is no picture", path);
+    GB_TRY(gb_grow(&ds->label, capacity, ds->list.count + 1, sizeof *ds->label));
+    GB_TRY(gb_labels_find(&ds->label[ds->list.count], o->labels, label, o->classes));
+    GB_TRY(gb_list_add(&ds->list, path));
+fail:
+    return err;
+}
+
+int gb_dataset_open_listed(gb_dataset *ds, const char *folder, const char *list,
+                           const gb_dataset_options *o)
+{
+    gb_list all = {0};
+    void *text = NULL;
+    size_t size, capacity = 0, number = 1;
+    int err = 0;
+    GB_TRY(gb_file_read(&text, &size, list));
+    if (memchr(text, 0, size)) {
+        err = gb_fail(GB_ERR_FORMAT, "%s: not a text file", list);
+        goto fail;
+    }
+    for (char *line = text, *end; line && *line; line = end, number++) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = 0;
+        line[strcspn(line, "\r")] = 0;
+        if (!line[strspn(line, " \t")])
+            continue;
+        err = add_listed(ds, &capacity, folder, line, o);
+        if (err < 0) {
+            gb_fail_in(err, "%s: line %zu", list, number);
+            goto fail;
+        }
+    }
+    if (!ds->list.count) {
+        err = gb_fail(GB_ERR_FORMAT, "%s: lists no pictures", list);
+        goto fail;
+    }
+    GB_TRY(measure(ds));
+    ds->label_source = "labels file";
+    ds->label_text = list;
+    GB_TRY(gb_list_add(&all, folder));
+    if (all.count > ds->count)
+        gb_log_line(o->log, GB_LOG_WARN, "%s: lists %zu of the %zu pictures of %s", list,
+                    ds->count, all.count, folder);
+fail:
+    gb_list_finish(&all);
+    free(text);
     return err;
 }
 

@@ -166,6 +166,8 @@ static int open_file(gb_dataset *ds, const place *w, const gb_dataset_options *o
     int err = 0;
     if (w->asked)
         return gb_fail(GB_ERR_ARG, "%s: is a file, which has no train and test part", w->path);
+    if (w->labels && gb_path_is_folder(w->path))
+        return gb_dataset_open_listed(ds, w->path, w->labels, o);
     if (gb_path_ends_in(name, ".bin"))
         return gb_dataset_open_cifar(ds, w->path);
     GB_TRY(find_labels(&labels, &ds->arena, w->path));

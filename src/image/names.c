@@ -176,7 +176,8 @@ static int check_numbers(const gb_list *list, size_t *wnids, bool doubt_it)
     doubt = n && doubt_it && n + *wnids == list->count ? find_doubt(e, n, &which) : NULL;
     if (doubt)
         err = gb_fail(GB_ERR_ARG, "%s: the number in its name %s; if it is the label, say --label "
-                                  "from-name", which, doubt);
+                                  "from-name, else FOLDER,LIST with lines of NAME LABEL", which,
+                      doubt);
     free(e);
     return err;
 }
