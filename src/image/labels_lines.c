@@ -362,7 +362,7 @@ static int check_plain(const lines *l)
     size_t count = 0, odd = l->n, bullets = 0, wnids = 0;
     for (size_t i = 0; i < l->n; i++) {
         const gb_span s = l->line[i].text;
-        if (strspn(s.at, "{}[]()<>,;") >= length(s) || *s.at == '<' ||
+        if (strspn(s.at, "{}[]()<>,;\"'") >= length(s) || *s.at == '<' ||
             memmem(s.at, length(s), " = [", 4) || memmem(s.at, length(s), " = {", 4))
             return refuse(l, i, "is no class name");
         if (numbered(s))

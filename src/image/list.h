@@ -45,7 +45,7 @@ const char *gb_path_stem(const char *path, size_t *length);
 
 typedef enum gb_label_from {
     GB_LABEL_AUTO,  // as FILE, where the names of all pictures leave no doubt that it is a label
-    GB_LABEL_FILE,  // n02510455_name.JPEG (needs labels with WordNet IDs) or name_388.png
+    GB_LABEL_FILE,  // n02510455_NAME, NAME_n02510455 (labels with WordNet IDs tell) or NAME_388
     GB_LABEL_FOLDER // the folder it lies in: index, WordNet ID or class name
 } gb_label_from;
 int gb_item_label(int *out, const gb_item *item, gb_label_from from, const gb_labels *labels,

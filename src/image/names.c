@@ -21,12 +21,15 @@ static int64_t number_of(const ending *e)
     return e->length < 10 ? strtoll(e->number, NULL, 10) : INT64_MAX;
 }
 
-// "n02510455" up to a '_' or the end.
-static bool starts_with_wnid(const char *name, size_t length)
+// "n02510455" in front of the first '_' or behind the last one; NULL: neither.
+static const char *find_wnid(const char *name, size_t length)
 {
-    const size_t head = strcspn(name, "_");
-    return (head < length ? head : length) == 9 && name[0] == 'n' &&
-           strspn(name + 1, digits) >= 8;
+    const char *end = name + length, *first = memchr(name, '_', length);
+    const char *last = memrchr(name, '_', length);
+    if ((first ? first : end) - name == 9 && name[0] == 'n' && strspn(name + 1, digits) >= 8)
+        return name;
+    return last && end - last == 10 && last[1] == 'n' && strspn(last + 2, digits) >= 8 ? last + 1
+                                                                                     : NULL;
 }
 
 static bool find_ending(ending *out, const char *path)
@@ -46,9 +49,9 @@ static int label_of_file(int *out, const char *path, const gb_labels *labels, in
     char text[256];
     ending e;
     size_t length;
-    const char *name = gb_path_stem(path, &length);
-    if (starts_with_wnid(name, length)) {
-        snprintf(text, sizeof text, "%.9s", name);
+    const char *name = gb_path_stem(path, &length), *wnid = find_wnid(name, length);
+    if (wnid) {
+        snprintf(text, sizeof text, "%.9s", wnid);
         if (!labels || labels->count == 0)
             return gb_fail(GB_ERR_ARG, "a labels file is needed to look up %s", text);
         if (!gb_labels_wnid(labels, text))
@@ -154,7 +157,7 @@ static const char *find_doubt(ending *e, size_t n, const char **which)
     return counts && !numbered ? "can count pictures as well as name a class" : NULL;
 }
 
-// Counts the names that begin with a WordNet ID. Where `doubt_it`, the numbers that others end in
+// Counts the names that have a WordNet ID. Where `doubt_it`, the numbers that others end in
 // must be labels; names without one are refused later, and for that.
 static int check_numbers(const gb_list *list, size_t *wnids, bool doubt_it)
 {
@@ -168,7 +171,7 @@ static int check_numbers(const gb_list *list, size_t *wnids, bool doubt_it)
     for (size_t i = 0; i < list->count; i++) {
         size_t length;
         const char *path = list->item[i].path, *name = gb_path_stem(path, &length);
-        if (starts_with_wnid(name, length))
+        if (find_wnid(name, length))
             ++*wnids;
         else
             n += find_ending(&e[n], path);

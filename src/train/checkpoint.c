@@ -144,7 +144,7 @@ static int fail_settings(const char *was, const char *is, const char *path)
 {
     for (;;) {
         size_t n = strcspn(was, "\n"), m = strcspn(is, "\n");
-        if (n != m || memcmp(was, is, n))
+        if (n != m || memcmp(was, is, n) || !*was || !*is) // or but for an empty last line
             return gb_fail(GB_ERR_ARG, "%s: made with %.*s, not %.*s: resume with the same options",
                            path, n ? (int)n : 7, n ? was : "nothing", m ? (int)m : 7,
                            m ? is : "nothing");

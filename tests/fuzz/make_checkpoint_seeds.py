@@ -36,6 +36,7 @@ def main():
         "huge": checkpoint(params=2**62),
         "epoch": checkpoint(epoch=-1),
         "settings": checkpoint(settings=b"optimizer sgd\nlr 0.001\n\xff"),
+        "open_end": checkpoint(settings=b"optimizer adam\nlr 0.001"), # once compared for ever
         "head": whole[:60],
     }
     for name, data in files.items():

@@ -312,6 +312,7 @@ static void test_item_labels(void **state)
     } cases[] = {
         {"a/n02510455_giant_panda.JPEG", GB_LABEL_FILE, 388},
         {"n02510455.jpg", GB_LABEL_FILE, 388},
+        {"ILSVRC2012_val_00000293_n02129604.JPEG", GB_LABEL_FILE, 292},
         {"cifar10_00_3.png", GB_LABEL_FILE, 3},
         {"x/y.z/mnist_7.png", GB_LABEL_FILE, 7},
         {"x/n00000001_a.png", GB_LABEL_FILE, GB_ERR_ARG},
@@ -355,6 +356,7 @@ static void test_names_of_a_set(void **state)
         {{"a_0.png", "b_1.png", "c_2.png"}, NULL}, // one of each class
         {{"cat_3.png", "dog_5.png", "hog_5.png"}, NULL},
         {{"n02510455_1.JPEG", "n02510455_2.JPEG"}, NULL}, // the ID is the label
+        {{"val_00000001_n02510455.JPEG", "val_00000002_n02129604.JPEG"}, NULL},
         {{"d/x_2.png", "e/x_7.png"}, NULL},
         {{"val_00000001.JPEG", "val_00000002.JPEG"}, "val_00000001.JPEG: the number in its name"},
         {{"a_01.png", "b_07.png"}, "zeros"},
