@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 // The size of the first picture that can be read, and room for the labels.
 static int measure(gb_dataset *ds)
@@ -217,12 +218,33 @@ static int number_folders(gb_dataset *ds, int *label, const char **folder, size_
     return 0;
 }
 
+// A link to the folder itself is no class, and pictures of one folder have one class.
+static int check_links(const char **folder, size_t *n, const char *path)
+{
+    struct stat own, *st = malloc((*n + 1) * sizeof *st);
+    size_t kept = 0;
+    int err = st && stat(path, &own) == 0 ? 0 : gb_fail(GB_ERR_IO, "%s: cannot be read", path);
+    for (size_t i = 0; i < *n && err == 0; i++) {
+        if (stat(folder[i], &st[kept]) < 0 ||
+            (st[kept].st_dev == own.st_dev && st[kept].st_ino == own.st_ino))
+            continue;
+        for (size_t k = 0; k < kept; k++)
+            if (st[k].st_ino == st[kept].st_ino && st[k].st_dev == st[kept].st_dev)
+                err = gb_fail(GB_ERR_ARG, "%s and %s are the same folder", folder[k], folder[i]);
+        folder[kept++] = folder[i];
+    }
+    *n = kept;
+    free(st);
+    return err;
+}
+
 int gb_dataset_open_classes(gb_dataset *ds, const char *path, const gb_dataset_options *o)
 {
     const char **folder;
     size_t n, *end = NULL;
     int *label = NULL, err = 0;
     GB_TRY(gb_path_scan(&folder, &n, &ds->arena, path, "", "", true));
+    GB_TRY(check_links(folder, &n, path));
     if (n == 0)
         return gb_fail(GB_ERR_ARG, "%s: no pictures, class folders, or idx or CIFAR-10 files in "
                                    "this folder", path);

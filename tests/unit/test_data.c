@@ -339,6 +339,20 @@ static void test_class_folders(void **state)
     refuse(GB_ERR_ARG, "tree", "tree/empty: no .jpg");
 }
 
+// Links among class folders: one to the whole is none of them, and no picture has two classes.
+static void test_class_links(void **state)
+{
+    (void)state;
+    put_picture("linked/a/1.png", 1);
+    put_picture("linked/b/2.png", 2);
+    assert_int_equal(0, symlink(".", in_folder("linked/self")));
+    gb_dataset *ds = open_plain("linked");
+    assert_true(ds->count == 2 && ds->classes == 2);
+    gb_dataset_free(ds);
+    assert_int_equal(0, symlink("a", in_folder("linked/c")));
+    refuse(GB_ERR_ARG, "linked", "c are the same folder");
+}
+
 static void test_class_names(void **state)
 {
     (void)state;
@@ -564,7 +578,8 @@ int main(void)
         cmocka_unit_test(test_idx),           cmocka_unit_test(test_installed),
         cmocka_unit_test(test_idx_damaged),   cmocka_unit_test(test_idx_headers),
         cmocka_unit_test(test_idx_files_refused), cmocka_unit_test(test_cifar),
-        cmocka_unit_test(test_class_folders), cmocka_unit_test(test_class_names),
+        cmocka_unit_test(test_class_folders), cmocka_unit_test(test_class_links),
+        cmocka_unit_test(test_class_names),
         cmocka_unit_test(test_class_numbers), cmocka_unit_test(test_parts),
         cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_listed),    cmocka_unit_test(test_npy),
