@@ -76,6 +76,9 @@ static bool quoted(gb_span s)
 static int unquote(gb_span *out, gb_labels *labels, gb_span s)
 {
     s = trim(s);
+    const size_t arrow = strspn(s.at, "-=>|:"); // "0 -> cat", "0 - cat"
+    if (arrow < length(s) && s.at[arrow] == ' ')
+        s = trim((gb_span){s.at + arrow, s.end});
     while (s.end > s.at && (s.end[-1] == ',' || s.end[-1] == ';')) // of a table's empty column
         s = trim((gb_span){s.at, s.end - 1});
     *out = s;
@@ -315,7 +318,7 @@ static int add_row(lines *l, const columns *found, size_t i, int headings)
     if (first >= 0 && found->wnid < 0 && !headings && first + 1 < r.n && is_wnid(r.field[first]))
         wnid = r.field[first++]; // other lines have none
     if (first >= 0 && l->separator != '\t' && (!headings || first == headings - 1))
-        last = found->last ? r.n - 2 : r.n - 1;
+        last = index > first ? index - 1 : found->wnid > first ? found->wnid - 1 : r.n - 1;
     else if (headings && r.n > headings)
         return refuse(l, i, "has more columns than the heading");
     if (first >= 0)
@@ -363,7 +366,9 @@ static int check_plain(const lines *l)
     for (size_t i = 0; i < l->n; i++) {
         const gb_span s = l->line[i].text;
         if (strspn(s.at, "{}[]()<>,;\"'") >= length(s) || *s.at == '<' ||
-            memmem(s.at, length(s), " = [", 4) || memmem(s.at, length(s), " = {", 4))
+            memmem(s.at, length(s), "= [", 3) || memmem(s.at, length(s), "= {", 3) ||
+            memmem(s.at, length(s), ": [", 3) || memmem(s.at, length(s), ": {", 3) ||
+            (l->n > 1 && s.end[-1] == ':'))
             return refuse(l, i, "is no class name");
         if (numbered(s))
             count++;

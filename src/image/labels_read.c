@@ -129,7 +129,7 @@ static char *one_line_end(char *text, char *end)
     return out;
 }
 
-// Text as UTF-8; malloc'ed.
+// Text as UTF-8; malloc'ed, and a 0 behind it.
 static int to_text(char **text, gb_span *span, const void *bytes, size_t size, const char *name)
 {
     const uint8_t *in = bytes;
@@ -157,7 +157,9 @@ static int to_text(char **text, gb_span *span, const void *bytes, size_t size, c
         return gb_fail(GB_ERR_FORMAT, "%s: neither UTF-8, UTF-16 nor Latin-1; save it as UTF-8",
                        name);
     }
-    *span = (gb_span){out, one_line_end(out, end)};
+    end = one_line_end(out, end);
+    *end = 0;
+    *span = (gb_span){out, end};
     return 0;
 }
 
