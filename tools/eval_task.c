@@ -84,7 +84,9 @@ static int choose(eval_task *t)
         return GB_ERR_NOMEM;
     for (size_t i = 0; i < t->n_item; i++) {
         t->item[i] = (size_t)(((unsigned __int128)i * count) / t->n_item);
-        t->stamp[i] = gb_dataset_stamp(t->data, t->item[i]);
+        t->stamp[i] = i && gb_dataset_same_file(t->data, t->item[i - 1], t->item[i])
+                          ? t->stamp[i - 1]
+                          : gb_dataset_stamp(t->data, t->item[i]);
     }
     return 0;
 }
@@ -111,13 +113,17 @@ static int take_up(eval_task *t, uint8_t *done)
     if (!t->cli->output || t->cli->ranks.rank)
         return 0;
     GB_TRY(gb_record_begin(&t->rows, &record));
-    size_t kept = 0, had = t->rows.n;
+    size_t kept = 0, had = t->rows.n, before = 0;
+    int32_t stamp = 0;
     for (size_t i = 0; i < had; i++) {
         const gb_eval_row *row = &t->rows.row[i];
         if ((size_t)row->item >= t->data->count)
             return gb_fail(GB_ERR_FORMAT, "%s/images.csv: picture %lld, but there are %zu",
                            t->cli->output, (long long)row->item, t->data->count);
-        if (row->stamp != gb_dataset_stamp(t->data, (size_t)row->item))
+        if (i == 0 || !gb_dataset_same_file(t->data, before, (size_t)row->item))
+            stamp = gb_dataset_stamp(t->data, (size_t)row->item);
+        before = (size_t)row->item;
+        if (row->stamp != stamp)
             continue; // written since
         done[row->item] = 1;
         t->rows.row[kept++] = *row;

@@ -66,6 +66,7 @@ uint64_t gb_dataset_hash(const gb_dataset *ds);
 // Tells whether the file of picture i was written since: of its size and time of change, below
 // 2^31; 0 where the picture is in memory.
 int32_t gb_dataset_stamp(const gb_dataset *ds, size_t i);
+bool gb_dataset_same_file(const gb_dataset *ds, size_t i, size_t k); // rows of one .npy
 // The name of a class, or "class 17". Returns buf.
 char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int index);
 

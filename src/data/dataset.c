@@ -87,6 +87,11 @@ int32_t gb_dataset_stamp(const gb_dataset *ds, size_t i)
     return (int32_t)((hash ^ hash >> 32) & 0x7fffffff);
 }
 
+bool gb_dataset_same_file(const gb_dataset *ds, size_t i, size_t k)
+{
+    return !ds->bytes && ds->list.item[i].path == ds->list.item[k].path;
+}
+
 uint64_t gb_dataset_hash(const gb_dataset *ds)
 {
     char name[4200];

@@ -15,6 +15,8 @@ static uint64_t hash_data(const gb_dataset *ds)
 {
     uint64_t hash = gb_dataset_hash(ds);
     for (size_t i = 0; !ds->bytes && i < ds->count; i++) {
+        if (i && gb_dataset_same_file(ds, i - 1, i))
+            continue;
         const int32_t stamp = gb_dataset_stamp(ds, i);
         hash = gb_hash(hash, &stamp, sizeof stamp);
     }
