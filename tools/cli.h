@@ -30,7 +30,7 @@ extern const cli_command cmd_devices, cmd_info, cmd_run, cmd_classify, cmd_attac
 // the entries below fit its table.
 typedef struct cli {
     const cli_command *command;
-    const char *device, *precision, *preprocess, *labels, *output;
+    const char *device, *precision, *preprocess, *labels, *label_from, *output;
     int64_t batch, max_pixels; // 0: not given
     const char *input_layout, *input_size, *model_output, *scores; // how to take the model
     int64_t class_axis; // 0: not given
@@ -79,10 +79,15 @@ typedef struct cli {
      1000000000000}
 #define CLI_LABELS \
     {"labels", 0, OPTION_TEXT, offsetof(cli, labels), "FILE", \
-     "class names, one a line in class order, or lines of \"INDEX<tab>ID<tab>NAME\""}
+     "class names: one a line, with or without an index or WordNet ID, CSV, JSON or a Python dict"}
 #define CLI_BATCH \
     {"batch", 'b', OPTION_INT, offsetof(cli, batch), "N", \
      "pictures computed at once", 1, 65536}
+#define CLI_LABEL_FROM \
+    {"label", 0, OPTION_CHOICE, offsetof(cli, label_from), "from-name|from-folder", \
+     "take the number or WordNet ID in a picture's name (cat_3.png), or the folder that it lies " \
+     "in, as its class (default: names only where they leave no doubt)", \
+     .choices = (const char *const[]){"from-name", "from-folder", NULL}}
 #define CLI_SEED \
     {"seed", 0, OPTION_SEED, offsetof(cli, seed), "N", \
      "of the random numbers; the same seed gives the same result (default: 0)"}

@@ -64,9 +64,10 @@ static int check_output(const char *folder)
 static int find_classes(attack_task *t, const values *v)
 {
     int64_t classes = gb_session_classes(gb_attack_session(t->attack));
-    int err = 0;
+    int err = pictures_check_labels(&t->p, t->cli, classes);
     t->target = -1;
-    pictures_check_labels(&t->p, t->cli, classes);
+    if (err < 0)
+        return err;
     if (v->target && (err = gb_labels_find(&t->target, &t->p.labels, v->target, classes)) < 0)
         return gb_fail_in(err, "--target");
     if (!v->label)

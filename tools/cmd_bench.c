@@ -213,9 +213,9 @@ static int print_json(const task *t)
 static void print_peak(double per_second, const char *what)
 {
     if (per_second > 0)
-        printf(" %.1f %s", 1e-9 * per_second, what);
+        gb_say(" %.1f %s", 1e-9 * per_second, what);
     else
-        printf(" %s not measured", what);
+        gb_say(" %s not measured", what);
 }
 
 static void print_text(const task *t)

@@ -122,7 +122,7 @@ static int execute(task *t)
     GB_TRY(model_session(&t->session, c, t->dev, t->model, &options));
     t->batch = (size_t)gb_session_batch(t->session);
     t->classes = (size_t)gb_session_classes(t->session);
-    pictures_check_labels(&t->p, c, (int64_t)t->classes);
+    GB_TRY(pictures_check_labels(&t->p, c, (int64_t)t->classes));
     t->images = calloc(t->batch * t->p.pixels, sizeof *t->images);
     t->scores = calloc(t->batch * t->classes, sizeof *t->scores);
     t->shares = calloc(t->classes, sizeof *t->shares);

@@ -33,6 +33,7 @@ static const option_entry table[] = {
     CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
+    CLI_LABEL_FROM,
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
@@ -93,10 +94,12 @@ static int open_data(eval_task *t)
     int err = 0;
     int64_t classes = gb_session_classes(session_of(t));
     const gb_dataset_options options = {.split = GB_SPLIT_TEST, .labels = &t->p.labels,
-                                        .classes = classes, .log = &c->log};
-    pictures_check_labels(&t->p, c, classes);
+                                        .classes = classes, .from = pictures_label_from(c),
+                                        .log = &c->log};
+    GB_TRY(pictures_check_labels(&t->p, c, classes));
     GB_TRY(gb_dataset_open(&t->data, c->words.text[1], &options));
     GB_TRY(gb_dataset_fit(t->data, &t->p.preproc));
+    pictures_say_labels(c, t->data);
 fail:
     return err;
 }
@@ -137,23 +140,28 @@ static int print_report(const eval_task *t, const gb_eval_report *report)
     return err < 0 ? err : cli_print_json(json);
 }
 
+// Memory for the report, before the work: that is not to be lost for lack of it.
+static int reserve(eval_task *t, gb_metrics *m)
+{
+    const size_t classes = (size_t)gb_session_classes(session_of(t));
+    if (t->cli->ranks.rank)
+        return 0;
+    t->class_name = class_names(t, classes);
+    return t->class_name ? gb_metrics_reserve(m, (int)classes, t->n_item) : GB_ERR_NOMEM;
+}
+
 static int conclude(eval_task *t, gb_metrics *m, double seconds)
 {
-    size_t classes = (size_t)gb_session_classes(session_of(t));
     int err = 0;
     bool attack = t->attack != NULL;
-    const char **name = class_names(t, classes);
-    if (!name)
-        return GB_ERR_NOMEM;
-    GB_TRY(gb_metrics_count(m, t->rows.row, t->rows.n, (int)classes, attack,
-                            attack && t->config.eight_bit));
+    GB_TRY(gb_metrics_count(m, t->rows.row, t->rows.n, attack, attack && t->config.eight_bit));
     const gb_eval_report report = {
         .device = gb_device_get_info(t->dev),
         .model = model_facts(&t->p.classifier, t->cli->words.text[0], t->p.preproc.name,
                              session_of(t)),
         .ranks = t->cli->ranks.size, .data = t->data, .data_classes = t->data_classes,
-        .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = name,
-        .metrics = m, .earlier = t->earlier, .seconds = seconds};
+        .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = t->class_name,
+        .metrics = m, .bad = t->bad, .n_bad = t->n_bad, .earlier = t->earlier, .seconds = seconds};
     if (t->cli->output)
         GB_TRY(gb_eval_write(t->cli->output, &report));
     GB_TRY(print_report(t, &report));
@@ -212,13 +220,13 @@ static int execute(eval_task *t, const values *v, bool *below)
     GB_TRY(configure(t, v, &accuracy, &robust));
     GB_TRY(gb_ranks_agree(&c->ranks, make_ready(t)));
     GB_TRY(eval_prepare(t));
+    GB_TRY(gb_ranks_agree(&c->ranks, reserve(t, &metrics)));
     cli_catch_interrupt();
     double start = cli_seconds();
     ended = eval_work(t);
-    if (ended < 0 && ended != GB_ERR_CANCELLED)
-        return ended;
+    GB_TRY(ended == GB_ERR_CANCELLED ? 0 : ended);
     if (c->ranks.rank)
-        return 0;
+        goto fail;
     cli_progress(c, "%s", "");
     if (ended >= 0 || t->rows.n)
         GB_TRY(conclude(t, &metrics, cli_seconds() - start));
@@ -260,8 +268,8 @@ const cli_command cmd_eval = {
     .summary = "accuracy over a data set, as it is and under attack",
     .details =
         "DATA is an installed set (fashion-mnist), a folder of idx files, of CIFAR-10's or of\n"
-        "classes, IMAGES[,LABELS] (idx or .npy), or pictures with labels in their names; the test\n"
-        "part where it has parts. Pictures that the model gets wrong are not attacked. Under\n"
-        "mpirun, ranks share the pictures.",
+        "classes, IMAGES[,LABELS] (idx or .npy), FOLDER,LIST with lines of NAME LABEL, or\n"
+        "pictures with labels in their names; the test part where it has parts. Pictures that the\n"
+        "model gets wrong are not attacked. Under mpirun, ranks share the pictures.",
     .run = run,
 };

@@ -42,6 +42,7 @@ static const option_entry table[] = {
     CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
+    CLI_LABEL_FROM,
     CLI_SEED,
     CLI_DEVICE,
     CLI_PRECISION,
@@ -110,9 +111,11 @@ static int open_data(task *t)
 {
     const values *v = &t->v;
     const char *spec = v->cli.words.text[1];
-    gb_dataset_options options = {.split = GB_SPLIT_TRAIN, .log = &v->cli.log};
+    gb_dataset_options options = {.split = GB_SPLIT_TRAIN, .log = &v->cli.log,
+                                  .from = pictures_label_from(&v->cli)};
     int err = 0;
     GB_TRY(gb_dataset_open(&t->data, spec, &options));
+    pictures_say_labels(&v->cli, t->data);
     options.split = GB_SPLIT_TEST;
     options.classes = t->data->classes;
     if (v->held && strcmp(v->held, "none"))
@@ -294,10 +297,11 @@ static int print_json(const task *t)
                               "pgd_accuracy", number(e->pgd_accuracy), "images_per_second",
                               number(e->images / e->seconds), "seconds", number(e->seconds)));
     }
-    return cli_print_json(json_pack("{s:s, s:I, s:I, s:I, s:o}", "model", t->v.cli.output,
+    return cli_print_json(json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "model", t->v.cli.output,
                                     "parameters", (json_int_t)gb_trainer_parameters(t->trainer),
                                     "images", (json_int_t)t->data->count, "classes",
-                                    (json_int_t)t->data->classes, "epochs", epochs));
+                                    (json_int_t)t->data->classes, "label_source",
+                                    t->data->label_source, "epochs", epochs));
 }
 
 // --- the command ---

@@ -32,6 +32,7 @@ static const option_entry table[] = {
     CLI_MAX_PIXELS,
     CLI_LABELS,
     CLI_MODEL,
+    CLI_LABEL_FROM,
     CLI_BATCH,
     CLI_SEED,
     CLI_DEVICE,
@@ -160,11 +161,11 @@ static int print_json(const task *t)
         json_array_append_new(matrix, row);
     }
     return cli_print_json(json_pack(
-        "{s:o, s:{s:o, s:I}, s:o, s:o, s:o, s:f}", "device",
+        "{s:o, s:{s:o, s:I, s:s}, s:o, s:o, s:o, s:f}", "device",
         gb_report_device_json(gb_device_get_info(t->dev)), "data", "spec",
-        gb_report_text_json(t->v.data), "images", (json_int_t)r->images, "attack",
-        gb_report_attack_json(&t->config), "models", models, "matrix", matrix, "seconds",
-        t->seconds));
+        gb_report_text_json(t->v.data), "images", (json_int_t)r->images, "label_source",
+        t->ds->label_source, "attack", gb_report_attack_json(&t->config), "models", models,
+        "matrix", matrix, "seconds", t->seconds));
 }
 
 static void print_text(const task *t)
@@ -247,9 +248,11 @@ static int make_ready(task *t)
         GB_TRY(load(t, i));
     const gb_dataset_options data = {
         .labels = &t->subject[0].p.labels, .log = &c->log,
+        .from = pictures_label_from(c),
         .classes = gb_session_classes(gb_attack_session(t->attack[0]))};
     GB_TRY(gb_dataset_open(&t->ds, t->v.data, &data));
     GB_TRY(gb_dataset_fit(t->ds, &t->subject[0].p.preproc));
+    pictures_say_labels(c, t->ds);
 fail:
     return err;
 }

@@ -7,7 +7,7 @@
 #include "eval/eval.h"
 #include "eval/record.h"
 
-enum { EVAL_SETTINGS = 8 };
+enum { EVAL_SETTINGS = 16 };
 
 typedef struct eval_task {
     cli *cli;
@@ -26,6 +26,10 @@ typedef struct eval_task {
     gb_eval_rows rows;        // at first those done before, then this rank's, then all; rank 0's
     gb_eval_setting setting[EVAL_SETTINGS];
     size_t n_setting;
+    const char **class_name;  // [classes]; rank 0's
+    int32_t *stamp;           // [n_item]: of the chosen pictures' files, before they are read
+    gb_eval_bad *bad;         // pictures that could not be read: this rank's, then all; rank 0's
+    size_t n_bad, cap_bad;
     gb_part part;
     double start, told;       // seconds
     size_t finished, correct, robust; // by this rank, now

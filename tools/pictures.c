@@ -123,6 +123,7 @@ int pictures_truth(const pictures *p, size_t i)
 
 int pictures_open(pictures *p, const cli *c, gb_graph *model)
 {
+    char skipped[4200];
     int err = 0;
     GB_TRY(pictures_preprocess(p, c, model));
     const char *stored = gb_graph_meta(model, GB_LABELS_META);
@@ -133,16 +134,45 @@ int pictures_open(pictures *p, const cli *c, gb_graph *model)
     p->list.fit = &p->preproc;
     for (size_t i = 1; i < c->words.count; i++)
         GB_TRY(gb_list_add(&p->list, c->words.text[i]));
+    if (*gb_list_skipped_text(skipped, sizeof skipped, &p->list))
+        gb_log_line(&c->log, GB_LOG_WARN, "%s", skipped);
 fail:
     return err;
 }
 
-void pictures_check_labels(const pictures *p, const cli *c, int64_t classes)
+gb_label_from pictures_label_from(const cli *c)
 {
-    int last = p->labels.count ? p->labels.item[p->labels.count - 1].index : -1;
+    return !c->label_from                         ? GB_LABEL_AUTO
+           : strcmp(c->label_from, "from-folder") ? GB_LABEL_FILE
+                                                  : GB_LABEL_FOLDER;
+}
+
+void pictures_say_labels(const cli *c, const gb_dataset *data)
+{
+    cli_note(c, "labels: %s", data->label_text);
+}
+
+int pictures_check_labels(const pictures *p, const cli *c, int64_t classes)
+{
+    const gb_labels *l = &p->labels;
+    const int64_t count = (int64_t)l->count;
+    if (!count)
+        return 0;
+    const int first = l->item[0].index, last = l->item[count - 1].index;
+    if (!l->by_order && first == 1 && last == count && count == classes)
+        return gb_fail(GB_ERR_ARG, "%s counts classes from 1 to %lld, but the model has 0 to %lld",
+                       l->path, (long long)count, (long long)classes - 1);
     if (last >= classes)
         gb_log_line(&c->log, GB_LOG_WARN, "%s names class %d, but the model has classes 0 to %lld",
-                    p->labels.path, last, (long long)classes - 1);
+                    l->path, last, (long long)classes - 1);
+    else if (l->by_order && count != classes)
+        gb_log_line(&c->log, GB_LOG_WARN, "%s names %lld class%s, one after the other, but the "
+                    "model has %lld", l->path, (long long)count, count == 1 ? "" : "es",
+                    (long long)classes);
+    else if (count != classes)
+        cli_note(c, "labels: %s names %lld of the model's %lld classes", l->path,
+                 (long long)count, (long long)classes);
+    return 0;
 }
 
 void pictures_close(pictures *p)

@@ -35,8 +35,13 @@ int pictures_read_newest(const pictures *p, size_t i, gb_image *out);
 // Its class where the data tell, else -1.
 int pictures_truth(const pictures *p, size_t i);
 
-// Says so where --labels names classes that the model does not have.
-void pictures_check_labels(const pictures *p, const cli *c, int64_t classes);
+// What --label says of a data set's labels, and a note on where they came from.
+gb_label_from pictures_label_from(const cli *c);
+void pictures_say_labels(const cli *c, const gb_dataset *data);
+
+// Says so where --labels names more or fewer classes than the model has. GB_ERR_ARG: it counts them
+// from 1, which would name each by its neighbour.
+int pictures_check_labels(const pictures *p, const cli *c, int64_t classes);
 
 // The preprocessing alone, for commands without pictures.
 int pictures_preprocess(pictures *p, const cli *c, gb_graph *model);

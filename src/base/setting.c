@@ -7,11 +7,11 @@
 #include "base/status.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 int gb_setting_find(const gb_setting **out, const gb_setting *table, size_t count,
                     const char *const *names, const char *owner, const char *name)
@@ -173,6 +173,23 @@ char *gb_setting_text(char *buf, size_t size, const void *fields, const gb_setti
     case GB_SETTING_ENUM:
         snprintf(buf, size, "%s", setting->choices[number - setting->first]);
         break;
+    }
+    return buf;
+}
+
+char *gb_setting_exact(char *buf, size_t size, const void *fields, const gb_setting *setting)
+{
+    const char *field = (const char *)fields + setting->offset;
+    uint32_t narrow;
+    uint64_t wide;
+    if (setting->kind == GB_SETTING_EPS) {
+        memcpy(&narrow, field, sizeof narrow);
+        snprintf(buf, size, "%08" PRIx32, narrow);
+    } else if (setting->kind == GB_SETTING_REAL) {
+        memcpy(&wide, field, sizeof wide);
+        snprintf(buf, size, "%016" PRIx64, wide);
+    } else {
+        gb_setting_text(buf, size, fields, setting);
     }
     return buf;
 }

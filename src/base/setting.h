@@ -28,6 +28,8 @@ typedef struct gb_setting {
 int gb_setting_set(void *fields, const gb_setting *setting, const char *text);
 // The field as text ("8/255" for multiples of 1/255); returns buf.
 char *gb_setting_text(char *buf, size_t size, const void *fields, const gb_setting *setting);
+// The same, but of EPS and REAL the bits: tells any two values apart.
+char *gb_setting_exact(char *buf, size_t size, const void *fields, const gb_setting *setting);
 // GB_ERR_ARG where the field's value is out of range; NaN passes where it may be unset.
 int gb_setting_check(const void *fields, const gb_setting *setting);
 

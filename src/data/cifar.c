@@ -38,6 +38,8 @@ int gb_cifar_append(gb_dataset *ds, const void *bytes, size_t size, const char *
     ds->classes = CLASSES;
     ds->native_channels = 3;
     ds->native_height = ds->native_width = SIDE;
+    ds->label_source = "data set";
+    ds->label_text = "the records of the data set";
     return 0;
 }
 

@@ -12,6 +12,7 @@ typedef struct gb_dataset_options {
     gb_split split;          // taken where the spec names none; ANY is TEST
     const gb_labels *labels; // the model's class names, to match folders and file names with
     int64_t classes;         // the model's; labels beyond are an error. 0: as many as the data has
+    gb_label_from from;      // how pictures without class folders or a file of labels are labelled
     const gb_log *log;
 } gb_dataset_options;
 
@@ -23,6 +24,8 @@ typedef struct gb_dataset {
     size_t count;     // pictures, 1 or more
     int classes;      // every label is below
     int *label;       // [count]
+    // Where labels come from: "file name", "folder", "labels file" or "data set"; and for people.
+    const char *label_source, *label_text;
     const char **class_name; // [classes], entries may be NULL; NULL: none
     // What gb_dataset_read makes: at first the data's own size (a folder's: its first picture's).
     int channels, height, width;
@@ -41,11 +44,12 @@ typedef struct gb_dataset {
 //                        CIFAR-10 binary: data_batch_*.bin, test_batch.bin, batches.meta.txt;
 //                        class folders DIR/CLASS/*.jpg, or DIR/train/CLASS and DIR/test (or val)
 //     IMAGES[,LABELS]    idx or .npy; without LABELS, IMAGES' name with "images" made "labels"
+//     FOLDER,LIST        pictures of a folder with a text file of lines "NAME LABEL"
 //     FILE.bin           CIFAR-10 binary
-//     picture, folder    what gb_list_add takes; labels from file names (gb_item_label)
+//     picture, folder    what gb_list_add takes; labels from file names (gb_list_labels)
 // Class folders become labels by the model's class names or WordNet IDs, by their own where all
-// are numbers, or else in byte order of their names. Classes without a picture are told to the log;
-// an empty class folder is an error.
+// are numbers, or else in byte order of their names. Classes without a picture, and pictures that
+// are skipped for their format, are told to the log; an empty class folder is an error.
 int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options *options);
 void gb_dataset_free(gb_dataset *ds); // NULL is fine
 
@@ -59,6 +63,10 @@ int gb_dataset_read(const gb_dataset *ds, size_t i, float *image, int *label);
 char *gb_dataset_item_text(char *buf, size_t size, const gb_dataset *ds, size_t i);
 // Tells data apart: labels, and the pictures' bytes, or their names where they are files.
 uint64_t gb_dataset_hash(const gb_dataset *ds);
+// Tells whether the file of picture i was written since: of its size and time of change, below
+// 2^31; 0 where the picture is in memory.
+int32_t gb_dataset_stamp(const gb_dataset *ds, size_t i);
+bool gb_dataset_same_file(const gb_dataset *ds, size_t i, size_t k); // rows of one .npy
 // The name of a class, or "class 17". Returns buf.
 char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int index);
 
@@ -75,6 +83,7 @@ typedef struct gb_loader_options {
     size_t ahead;    // batches prepared beforehand; 0: 2
     size_t first, count; // the part of the data to use, in the data's order; count 0: all
     const size_t *items; // `count` pictures by number, in this order, instead; copied. NULL: none
+    bool keep_going; // a picture that cannot be read is black, and error says why; else it ends all
 } gb_loader_options;
 
 typedef struct gb_batch {
@@ -86,6 +95,7 @@ typedef struct gb_batch {
     float *images;       // (capacity,C,H,W); zeros beyond count
     int *labels;         // [capacity]; 0 beyond count
     size_t *item;        // [capacity]: the pictures' numbers in the data set
+    char **error;        // [capacity]: why a picture could not be read; NULL: it was
 } gb_batch;
 
 typedef struct gb_loader gb_loader;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void gb_dataset_free(gb_dataset *ds)
 {
@@ -75,10 +76,29 @@ char *gb_dataset_class_text(char *buf, size_t size, const gb_dataset *ds, int in
     return buf;
 }
 
+// The bytes themselves would take as long to read as an evaluation.
+int32_t gb_dataset_stamp(const gb_dataset *ds, size_t i)
+{
+    struct stat st;
+    if (ds->bytes || stat(ds->list.item[i].path, &st) < 0)
+        return 0;
+    const int64_t file[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
+    const uint64_t hash = gb_hash(GB_HASH_INIT, file, sizeof file);
+    return (int32_t)((hash ^ hash >> 32) & 0x7fffffff);
+}
+
+bool gb_dataset_same_file(const gb_dataset *ds, size_t i, size_t k)
+{
+    return !ds->bytes && ds->list.item[i].path == ds->list.item[k].path;
+}
+
 uint64_t gb_dataset_hash(const gb_dataset *ds)
 {
-    char name[4096];
+    char name[4200];
+    const int native[] = {ds->native_channels, ds->native_height, ds->native_width};
     uint64_t hash = gb_hash(GB_HASH_INIT, ds->label, ds->count * sizeof *ds->label);
+    if (ds->bytes)
+        hash = gb_hash(hash, native, sizeof native);
     if (ds->bytes)
         return gb_hash(hash, ds->bytes, ds->count * (size_t)ds->native_channels *
                                             (size_t)ds->native_height * (size_t)ds->native_width);

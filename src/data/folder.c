@@ -1,10 +1,13 @@
 // Pictures that stay in their files until they are asked for: class folders, lists, .npy arrays.
 #include "data/internal.h"
 
+#include "base/file.h"
+
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-// The size of the first picture, and room for the labels.
+// The size of the first picture that can be read, and room for the labels.
 static int measure(gb_dataset *ds)
 {
     const gb_item *first = &ds->list.item[0];
@@ -12,8 +15,14 @@ static int measure(gb_dataset *ds)
     int err = first->npy ? gb_npy_shape(&npy, first->path)
                          : gb_image_measure(&ds->native_width, &ds->native_height,
                                             &ds->native_channels, first->path);
-    if (err < 0)
-        return err;
+    for (size_t i = 1; err < 0 && err != GB_ERR_NOMEM && !first->npy && i < ds->list.count; i++)
+        if (gb_image_measure(&ds->native_width, &ds->native_height, &ds->native_channels,
+                             ds->list.item[i].path) == 0)
+            err = 0;
+    if (err < 0) // of the first again, and none of the others either
+        return first->npy ? err
+                          : gb_image_measure(&ds->native_width, &ds->native_height,
+                                             &ds->native_channels, first->path);
     ds->count = ds->list.count;
     if (first->npy) {
         const int64_t *dim = npy.dim + npy.rank - 3;
@@ -25,7 +34,8 @@ static int measure(gb_dataset *ds)
         ds->native_height = (int)dim[1];
         ds->native_width = (int)dim[2];
     }
-    ds->label = malloc(ds->count * sizeof *ds->label);
+    if (!ds->label)
+        ds->label = malloc(ds->count * sizeof *ds->label);
     return ds->label ? 0 : gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu labels", ds->spec,
                                    ds->count);
 }
@@ -56,6 +66,8 @@ int gb_dataset_open_npy(gb_dataset *ds, const char *images, const char *labels)
         }
         ds->label[i] = (int)v;
     }
+    ds->label_source = "labels file";
+    ds->label_text = labels;
 fail:
     gb_npy_finish(&y);
     return err;
@@ -66,10 +78,84 @@ int gb_dataset_open_list(gb_dataset *ds, const char *argument, const gb_dataset_
     int err = 0;
     GB_TRY(gb_list_add(&ds->list, argument));
     GB_TRY(measure(ds));
-    for (size_t i = 0; i < ds->count; i++)
-        GB_TRY(gb_item_label(&ds->label[i], &ds->list.item[i], GB_LABEL_FILE, o->labels,
-                             o->classes));
+    GB_TRY(gb_list_labels(ds->label, &ds->label_text, &ds->list, o->from, o->labels, o->classes));
+    ds->label_source = o->from == GB_LABEL_FOLDER ? "folder" : "file name";
 fail:
+    return err;
+}
+
+// --- a folder and a list of labels ---
+
+// Cuts a line "NAME LABEL ..." in place; false: it has no label.
+static bool cut_line(char *line, char **name, char **label)
+{
+    const char *separators = strchr(line, '\t') ? "\t" : strchr(line, ',') ? "," : " ";
+    char *rest;
+    *name = strtok_r(line, separators, &rest);
+    *label = *name ? strtok_r(NULL, separators, &rest) : NULL;
+    if (*label)
+        *label += strspn(*label, " ");
+    return *label && **label;
+}
+
+static int add_listed(gb_dataset *ds, size_t *capacity, const char *folder, char *line,
+                      const gb_dataset_options *o)
+{
+    char *name, *label;
+    int err = 0;
+    if (!cut_line(line, &name, &label))
+        return gb_fail(GB_ERR_FORMAT, "no NAME and LABEL");
+    const char *path = gb_arena_printf(&ds->arena, "%s/%s", folder, name);
+    if (!path)
+        return GB_ERR_NOMEM;
+    if (!gb_path_exists(path) || gb_path_is_folder(path) || gb_path_ends_in(path, ".npy"))
+        return gb_fail(GB_ERR_ARG, "%s is no picture", path);
+    GB_TRY(gb_grow(&ds->label, capacity, ds->list.count + 1, sizeof *ds->label));
+    GB_TRY(gb_labels_find(&ds->label[ds->list.count], o->labels, label, o->classes));
+    GB_TRY(gb_list_add(&ds->list, path));
+fail:
+    return err;
+}
+
+int gb_dataset_open_listed(gb_dataset *ds, const char *folder, const char *list,
+                           const gb_dataset_options *o)
+{
+    gb_list all = {0};
+    void *text = NULL;
+    size_t size, capacity = 0, number = 1;
+    int err = 0;
+    GB_TRY(gb_file_read(&text, &size, list));
+    if (memchr(text, 0, size)) {
+        err = gb_fail(GB_ERR_FORMAT, "%s: not a text file", list);
+        goto fail;
+    }
+    for (char *line = text, *end; line && *line; line = end, number++) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = 0;
+        line[strcspn(line, "\r")] = 0;
+        if (!line[strspn(line, " \t")])
+            continue;
+        err = add_listed(ds, &capacity, folder, line, o);
+        if (err < 0) {
+            gb_fail_in(err, "%s: line %zu", list, number);
+            goto fail;
+        }
+    }
+    if (!ds->list.count) {
+        err = gb_fail(GB_ERR_FORMAT, "%s: lists no pictures", list);
+        goto fail;
+    }
+    GB_TRY(measure(ds));
+    ds->label_source = "labels file";
+    ds->label_text = list;
+    GB_TRY(gb_list_add(&all, folder));
+    if (all.count > ds->count)
+        gb_log_line(o->log, GB_LOG_WARN, "%s: lists %zu of the %zu pictures of %s", list,
+                    ds->count, all.count, folder);
+fail:
+    gb_list_finish(&all);
+    free(text);
     return err;
 }
 
@@ -111,6 +197,8 @@ static int number_folders(gb_dataset *ds, int *label, const char **folder, size_
         return gb_fail(GB_ERR_ARG, "%s: has %zu class folders, the model %lld classes; a labels "
                                    "file with their names would tell which is which", ds->spec, n,
                        (long long)o->classes);
+    bool told = false;
+    ds->label_text = "the class folders, counted in the order of their names";
     ds->class_name = gb_arena_array(&ds->arena, n, sizeof *ds->class_name);
     if (!ds->class_name)
         return GB_ERR_NOMEM;
@@ -118,8 +206,34 @@ static int number_folders(gb_dataset *ds, int *label, const char **folder, size_
     for (size_t i = 0; i < n; i++) {
         ds->class_name[i] = gb_path_name(folder[i]);
         label[i] = (int)i;
+        const bool odd = i && strverscmp(folder[i - 1], folder[i]) > 0; // class_10, class_2
+        if (odd && !told)
+            gb_log_line(o->log, GB_LOG_WARN, "%s is class %zu and %s class %zu: folders are in the "
+                                             "order of their letters, not of their numbers",
+                        folder[i - 1], i - 1, folder[i], i);
+        told = told || odd;
     }
     return 0;
+}
+
+// A link to the folder itself is no class, and pictures of one folder have one class.
+static int check_links(const char **folder, size_t *n, const char *path)
+{
+    struct stat own, *st = malloc((*n + 1) * sizeof *st);
+    size_t kept = 0;
+    int err = st && stat(path, &own) == 0 ? 0 : gb_fail(GB_ERR_IO, "%s: cannot be read", path);
+    for (size_t i = 0; i < *n && err == 0; i++) {
+        if (stat(folder[i], &st[kept]) < 0 ||
+            (st[kept].st_dev == own.st_dev && st[kept].st_ino == own.st_ino))
+            continue;
+        for (size_t k = 0; k < kept; k++)
+            if (st[k].st_ino == st[kept].st_ino && st[k].st_dev == st[kept].st_dev)
+                err = gb_fail(GB_ERR_ARG, "%s and %s are the same folder", folder[k], folder[i]);
+        folder[kept++] = folder[i];
+    }
+    *n = kept;
+    free(st);
+    return err;
 }
 
 int gb_dataset_open_classes(gb_dataset *ds, const char *path, const gb_dataset_options *o)
@@ -128,6 +242,7 @@ int gb_dataset_open_classes(gb_dataset *ds, const char *path, const gb_dataset_o
     size_t n, *end = NULL;
     int *label = NULL, err = 0;
     GB_TRY(gb_path_scan(&folder, &n, &ds->arena, path, "", "", true));
+    GB_TRY(check_links(folder, &n, path));
     if (n == 0)
         return gb_fail(GB_ERR_ARG, "%s: no pictures, class folders, or idx or CIFAR-10 files in "
                                    "this folder", path);
@@ -135,6 +250,8 @@ int gb_dataset_open_classes(gb_dataset *ds, const char *path, const gb_dataset_o
     end = gb_arena_array(&ds->arena, n, sizeof *end);
     if (!label || !end)
         return GB_ERR_NOMEM;
+    ds->label_source = "folder";
+    ds->label_text = "the class folders, by their names";
     if (o->labels && o->labels->count)
         GB_TRY(match_names(label, folder, n, o));
     else

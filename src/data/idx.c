@@ -169,6 +169,8 @@ int gb_dataset_open_idx(gb_dataset *ds, const char *images, const char *labels)
     ds->native_height = (int)x.dim[1];
     ds->native_width = (int)x.dim[2];
     ds->bytes = x.data;
+    ds->label_source = "labels file";
+    ds->label_text = labels;
     x.data = NULL;
 fail:
     free(x.data);

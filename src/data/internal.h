@@ -30,6 +30,10 @@ int gb_dataset_open_cifar_folder(gb_dataset *ds, const char *folder, gb_split sp
 int gb_dataset_open_npy(gb_dataset *ds, const char *images, const char *labels);
 // What gb_list_add takes, labelled by file names.
 int gb_dataset_open_list(gb_dataset *ds, const char *argument, const gb_dataset_options *o);
+// A folder's pictures that a text file lists, "NAME LABEL" a line: the label an index, WordNet ID
+// or class name, behind a tab, comma or space; more columns do not matter.
+int gb_dataset_open_listed(gb_dataset *ds, const char *folder, const char *list,
+                           const gb_dataset_options *o);
 // Folders of pictures, one a class.
 int gb_dataset_open_classes(gb_dataset *ds, const char *folder, const gb_dataset_options *o);
 

@@ -105,6 +105,14 @@ static int fill(gb_loader *l, gb_batch *b, size_t number)
     for (size_t i = 0; i < b->count; i++) {
         b->item[i] = l->order[at + b->start + i];
         int err = read_one(l, b->images + i * pixels, &b->labels[i], b->epoch, b->item[i]);
+        free(b->error[i]);
+        b->error[i] = NULL;
+        if (err < 0 && l->o.keep_going) {
+            memset(b->images + i * pixels, 0, pixels * sizeof *b->images);
+            b->labels[i] = l->ds->label[b->item[i]];
+            b->error[i] = strdup(gb_last_error());
+            err = b->error[i] ? 0 : err;
+        }
         if (err < 0)
             return err;
     }
@@ -157,6 +165,9 @@ void gb_loader_free(gb_loader *l)
     if (!l)
         return;
     stop(l);
+    for (size_t i = 0; l->ring && i < l->slots; i++)
+        for (size_t k = 0; l->ring[i].batch.error && k < l->ring[i].batch.capacity; k++)
+            free(l->ring[i].batch.error[k]);
     pthread_cond_destroy(&l->change);
     pthread_mutex_destroy(&l->mutex);
     gb_arena_finish(&l->arena);
@@ -186,7 +197,8 @@ static int allocate(gb_loader *l)
         b->images = gb_arena_array(&l->arena, floats, sizeof *b->images);
         b->labels = gb_arena_array(&l->arena, capacity, sizeof *b->labels);
         b->item = gb_arena_array(&l->arena, capacity, sizeof *b->item);
-        if (!b->images || !b->labels || !b->item)
+        b->error = gb_arena_array(&l->arena, capacity, sizeof *b->error);
+        if (!b->images || !b->labels || !b->item || !b->error)
             return GB_ERR_NOMEM;
     }
     return 0;

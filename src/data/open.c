@@ -166,6 +166,8 @@ static int open_file(gb_dataset *ds, const place *w, const gb_dataset_options *o
     int err = 0;
     if (w->asked)
         return gb_fail(GB_ERR_ARG, "%s: is a file, which has no train and test part", w->path);
+    if (w->labels && gb_path_is_folder(w->path))
+        return gb_dataset_open_listed(ds, w->path, w->labels, o);
     if (gb_path_ends_in(name, ".bin"))
         return gb_dataset_open_cifar(ds, w->path);
     GB_TRY(find_labels(&labels, &ds->arena, w->path));
@@ -265,6 +267,7 @@ int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options
     const gb_dataset_options *o = options ? options : &none;
     place w = {0};
     gb_preproc unit;
+    char skipped[4200];
     int err = 0;
     gb_dataset *ds = calloc(1, sizeof *ds);
     *out = NULL;
@@ -279,6 +282,8 @@ int gb_dataset_open(gb_dataset **out, const char *spec, const gb_dataset_options
         GB_TRY(open_folder(ds, &w, o));
     if (ds->bytes && gb_path_ends_in(w.path, "fashion-mnist"))
         GB_TRY(name_fashion(ds));
+    if (*gb_list_skipped_text(skipped, sizeof skipped, &ds->list))
+        gb_log_line(o->log, GB_LOG_WARN, "%s: %s", spec, skipped);
     GB_TRY(settle_classes(ds, o));
     GB_TRY(tell_empty(ds, o->log));
     GB_TRY(gb_preproc_find(&unit, "unit"));

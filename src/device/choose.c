@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 // The default's order: a discrete GPU before an integrated one before a CPU before the rest, and
 // last what cannot be used.
@@ -73,7 +72,7 @@ static const struct {
 static bool is_called(const gb_device_info *d, const char *spec)
 {
     for (size_t i = 0; i < GB_COUNT(drivers); i++)
-        if (!strcasecmp(spec, drivers[i].called) &&
+        if (gb_same_word(spec, drivers[i].called) &&
             has_piece(d->platform_name, drivers[i].platform))
             return true;
     return false;
@@ -82,7 +81,7 @@ static bool is_called(const gb_device_info *d, const char *spec)
 // How well words without a meaning of their own name a device; 0: not at all.
 static int likeness(const gb_device_info *d, const char *spec)
 {
-    if (!strcasecmp(d->name, spec) || !strcasecmp(d->platform_name, spec))
+    if (gb_same_word(d->name, spec) || gb_same_word(d->platform_name, spec))
         return 3;
     if (is_called(d, spec))
         return 2;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 // $GIBBON_MEMORY_LIMIT: bytes, or with a suffix K, M or G (powers of 1024).
 static int apply_memory_limit(gb_device_info *info)

@@ -2,6 +2,9 @@
 #include "base/number.h"
 #include "engine/internal.h"
 
+#include "base/hash.h"
+
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +48,34 @@ gb_launch_info gb_session_launch(const gb_session *s, size_t i)
                             .backward = l->backward, .flops = l->flops * chunks,
                             .bytes = bytes_of(l) * chunks,
                             .seconds = l->ready ? gb_kernel_seconds(l->ready) : 0};
+}
+
+// Without the tile: "gemm 14x32" is "gemm", but "winograd 2" and "winograd 4" differ.
+static uint64_t hash_algorithm(uint64_t hash, const char *key, const char *way)
+{
+    hash = gb_hash(hash, key, strlen(key) + 1);
+    return gb_hash(hash, way, strncmp(way, "winograd", 8) ? strcspn(way, " ") : strlen(way));
+}
+
+int gb_session_identify(gb_session_identity *out, const gb_session *s)
+{
+    const gb_device_info *i = gb_device_get_info(s->dev);
+    uint64_t kernels, ways = GB_HASH_INIT;
+    int err = gb_kernels_hash(&kernels);
+    if (err < 0)
+        return err;
+    for (size_t k = 0; k < s->emit.n_launch; k++) {
+        const gb_launch *l = s->emit.launch[k];
+        if (l->key && l->way)
+            ways = hash_algorithm(ways, l->key, l->way);
+    }
+    out->precision = gb_precision_names[i->precision];
+    snprintf(out->device, sizeof out->device, "%s, %s, %s, %s%d%s", i->platform_name, i->name,
+             i->driver, gb_device_type_name(i->type), i->vector_width,
+             i->clblast ? ", CLBlast" : "");
+    snprintf(out->program, sizeof out->program, "gibbon %s, kernels %016" PRIx64 ", algorithms %016"
+             PRIx64, GIBBON_VERSION, kernels, ways);
+    return 0;
 }
 
 size_t gb_session_stores(const gb_session *s)

@@ -141,6 +141,15 @@ typedef struct gb_store_info {
 } gb_store_info;
 size_t gb_session_stores(const gb_session *s);
 gb_store_info gb_session_store(const gb_session *s, size_t i);
+// What the bits of a session's results depend on, beside its model and input: on the device and its
+// driver, which compiles the kernels; on the sources of those and the algorithm that each layer is
+// computed by, which the tuner may change. Not on the batch, nor on tiles.
+typedef struct gb_session_identity {
+    const char *precision;
+    char device[512];  // platform, name, driver, form of the kernels
+    char program[128]; // version, kernels, algorithms
+} gb_session_identity;
+int gb_session_identify(gb_session_identity *out, const gb_session *s);
 // One line a launch or a store, for people. malloc'ed.
 char *gb_session_plan_text(const gb_session *s);
 

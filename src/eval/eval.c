@@ -55,6 +55,11 @@ static int classify(run *r)
     for (size_t i = 0; i < r->at->count; i++) {
         gb_eval_row *row = &r->row[i];
         *row = (gb_eval_row){.item = (int64_t)r->at->item[i], .label = r->at->labels[i]};
+        if (r->at->error[i]) {
+            row->label = -1; // nothing to attack
+            GB_TRY(r->job->bad(r->job->user, r->at->item[i], r->at->error[i]));
+            continue;
+        }
         GB_TRY(see(r, row, r->logits + i * r->classes));
         if (!r->job->attack || row->clean != row->label)
             GB_TRY(r->job->row(r->job->user, row));
@@ -128,7 +133,8 @@ static int prepare(run *r)
                        job->data->classes, (long long)gb_session_pixels(r->session), r->classes);
     if (job->attack && job->data_classes)
         return gb_fail(GB_ERR_ARG, "an attack is judged by all classes of the model");
-    const gb_loader_options options = {.batch = r->batch, .items = job->item, .count = job->count};
+    const gb_loader_options options = {.batch = r->batch, .items = job->item, .count = job->count,
+                                       .keep_going = job->bad != NULL};
     GB_TRY(gb_loader_open(&r->loader, job->data, &options));
     r->batches = gb_loader_batches(r->loader);
     r->logits = calloc(r->batch * r->classes, sizeof *r->logits);

@@ -21,6 +21,8 @@ typedef struct gb_eval_job {
     void *user;
     // A picture is done, in no particular order. A negative status ends the run.
     int (*row)(void *user, const gb_eval_row *row);
+    // A picture cannot be read; the run goes on without it. NULL: it ends the run.
+    int (*bad)(void *user, size_t item, const char *why);
     int (*look)(void *user); // now and then; not 0 ends the run with GB_ERR_CANCELLED; may be NULL
 } gb_eval_job;
 

@@ -50,9 +50,9 @@ void gb_eval_rows_finish(gb_eval_rows *rows)
 // --- rows as text ---
 
 static const char header[] = "item,label,clean,probability,correct,adversarial,robust,robust_8bit,"
-                             "iterations,zero_gradients,linf,l2,image\n";
+                             "iterations,zero_gradients,linf,l2,stamp,image\n";
 
-enum { FIELDS = 12 }; // that are numbers
+enum { FIELDS = 13 }; // that are numbers
 
 // Nine digits bring a float back as it was.
 static void put_row(FILE *file, const gb_eval_row *r, bool attack, bool eight_bit,
@@ -69,6 +69,7 @@ static void put_row(FILE *file, const gb_eval_row *r, bool attack, bool eight_bi
     } else {
         fputs(",,,,,,,", file);
     }
+    fprintf(file, "%lld,", (long long)r->stamp);
     bool quoted = name && strpbrk(name, ",\"") != NULL;
     if (quoted)
         fputc('"', file);
@@ -87,7 +88,7 @@ static bool parse_row(gb_eval_row *r, const char *line)
     for (int i = 0; i < FIELDS; i++) {
         char *end = (char *)line;
         v[i] = *line == ',' ? 0 : gb_number(line, &end);
-        if (*end != ',' || (i == 0 && end == line) || !isfinite(v[i]) || fabs(v[i]) > 0x1p31)
+        if (*end != ',' || (i == 0 && end == line) || !isfinite(v[i]) || fabs(v[i]) > INT32_MAX)
             return false;
         line = end + 1;
     }
@@ -95,31 +96,39 @@ static bool parse_row(gb_eval_row *r, const char *line)
                        .probability = (float)v[3], .adversarial = (int32_t)v[5],
                        .robust = (int32_t)v[6], .robust_8bit = (int32_t)v[7],
                        .iterations = (int32_t)v[8], .zero_gradients = (int32_t)v[9],
-                       .linf = (float)v[10], .l2 = (float)v[11]};
+                       .linf = (float)v[10], .l2 = (float)v[11], .stamp = (int64_t)v[12]};
     return v[0] >= 0 && v[1] >= 0 && v[2] >= 0;
 }
 
-// Adds a file's rows; a last line without its end was being written when somebody pulled the plug.
-static int read_rows(gb_eval_rows *rows, const char *path)
+// A last line without its end was being written when somebody pulled the plug.
+int gb_eval_rows_decode(gb_eval_rows *rows, const void *text, size_t size, const char *name)
 {
-    void *data = NULL;
-    size_t size = 0, number = 1;
+    const char *at = text, *const stop = at + size, *end;
+    char line[512]; // the numbers of a row fit; its name does not matter
     int err = 0;
-    GB_TRY(gb_file_read(&data, &size, path));
-    char *line = data, *end;
-    for (; (end = strchr(line, '\n')); line = end + 1, number++) {
+    for (size_t number = 1; at < stop && (end = memchr(at, '\n', (size_t)(stop - at)));
+         at = end + 1, number++) {
         gb_eval_row row;
-        *end = 0;
-        if (number == 1 && strlen(line) == sizeof header - 2 &&
-            !memcmp(line, header, sizeof header - 2))
+        const size_t length = (size_t)(end - at);
+        if (number == 1 && length == sizeof header - 2 && !memcmp(at, header, length))
             continue;
-        if (number == 1 || !parse_row(&row, line)) {
-            err = gb_fail(GB_ERR_FORMAT, "%s: line %zu is no row of an evaluation", path, number);
-            goto fail;
-        }
+        snprintf(line, sizeof line, "%.*s", length < sizeof line ? (int)length : 511, at);
+        if (number == 1 || !parse_row(&row, line))
+            return gb_fail(GB_ERR_FORMAT, "%s: line %zu is no row of an evaluation", name, number);
         GB_TRY(gb_eval_rows_add(rows, &row, 1));
     }
 fail:
+    return err;
+}
+
+static int read_rows(gb_eval_rows *rows, const char *path)
+{
+    void *data = NULL;
+    size_t size = 0;
+    int err = gb_file_read(&data, &size, path);
+    if (err < 0)
+        return err;
+    err = gb_eval_rows_decode(rows, data, size, path);
     free(data);
     return err;
 }
@@ -202,24 +211,27 @@ static char *settings_text(const gb_record *r, size_t *size)
     return fclose(file) ? NULL : text;
 }
 
-// The first line in which the folder's settings are not ours; 0: they are the same.
-static int compare_settings(const gb_record *r, char *stored)
+int gb_record_match(const gb_record *r, const void *text, size_t size)
 {
-    char *line = stored;
+    const char *line = text, *const stop = line + size;
     for (size_t i = 0; i < r->n_setting; i++) {
         const gb_eval_setting *s = &r->setting[i];
-        size_t key = strlen(s->key);
-        char *end = strchr(line, '\n');
-        if (!end || strncmp(line, s->key, key) != 0 || strncmp(line + key, ": ", 2) != 0)
+        const size_t key = strlen(s->key), want = strlen(s->text);
+        const char *end = line < stop ? memchr(line, '\n', (size_t)(stop - line)) : NULL;
+        if (!end || (size_t)(end - line) < key + 2 || memcmp(line, s->key, key) != 0 ||
+            memcmp(line + key, ": ", 2) != 0)
             return gb_fail(GB_ERR_ARG, "%s/settings.txt: not of this version of gibbon; give "
                                        "another -o, or remove the folder", r->folder);
-        *end = 0;
-        if (strcmp(line + key + 2, s->text) != 0)
-            return gb_fail(GB_ERR_ARG, "%s holds an evaluation with another %s: '%s', now '%s'; "
+        line += key + 2;
+        if ((size_t)(end - line) != want || memcmp(line, s->text, want) != 0)
+            return gb_fail(GB_ERR_ARG, "%s holds an evaluation with another %s: '%.*s', now '%s'; "
                                        "give another -o, or remove the folder", r->folder, s->key,
-                           line + key + 2, s->text);
+                           (int)(end - line < 400 ? end - line : 400), line, s->text);
         line = end + 1;
     }
+    if (line != stop)
+        return gb_fail(GB_ERR_ARG, "%s/settings.txt: not of this version of gibbon; give another "
+                                   "-o, or remove the folder", r->folder);
     return 0;
 }
 
@@ -236,7 +248,7 @@ int gb_record_begin(gb_eval_rows *rows, const gb_record *r)
     bool known = access(path[0], F_OK) == 0, filled = access(path[1], F_OK) == 0;
     if (known) {
         GB_TRY(gb_file_read(&stored, &had, path[0]));
-        GB_TRY(compare_settings(r, stored));
+        GB_TRY(gb_record_match(r, stored, had));
     } else if (filled) {
         err = gb_fail(GB_ERR_ARG, "%s has no settings.txt that says what it is of; give another -o",
                       path[1]);

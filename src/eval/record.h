@@ -23,6 +23,10 @@ int gb_eval_rows_add(gb_eval_rows *rows, const gb_eval_row *row, size_t n);
 void gb_eval_rows_sort(gb_eval_rows *rows); // the first of each picture stays
 void gb_eval_rows_finish(gb_eval_rows *rows);
 
+// Adds the rows of images.csv's or a part's text; `name` is for messages. GB_ERR_FORMAT: a line is
+// no row.
+int gb_eval_rows_decode(gb_eval_rows *rows, const void *text, size_t size, const char *name);
+
 typedef struct gb_record {
     const char *folder;
     const gb_eval_setting *setting;
@@ -36,6 +40,8 @@ typedef struct gb_record {
 // images.csv holds them all, and no part is left. GB_ERR_ARG: it holds an evaluation of something
 // else (the line says what differs), or rows without settings. For one process at a time.
 int gb_record_begin(gb_eval_rows *rows, const gb_record *record);
+// The text of settings.txt against the record's own. GB_ERR_ARG says what differs.
+int gb_record_match(const gb_record *record, const void *text, size_t size);
 // Writes images.csv, all or nothing, and removes the parts.
 int gb_record_end(const gb_record *record, const gb_eval_rows *rows);
 

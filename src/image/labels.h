@@ -17,13 +17,17 @@ typedef struct gb_class {
 typedef struct gb_labels {
     size_t count;
     gb_class *item;
+    bool by_order; // the file has no indices: classes are counted from 0 as they come
     const char *path;
     gb_arena arena;
 } gb_labels;
 
-// One class a line: "index name", "index WNID name", "WNID name" or "name", the same form on all
-// lines (without an index, the line's number counts from 0); or JSON: an array of names, or an
-// object from index to name or [WNID, name].
+// A text file (UTF-8, UTF-16 or Latin-1) with a class a line: "name", "WNID name", or with an index
+// "0 name", "0 WNID name", "0: 'name'", "name 0", or a table of these with tabs, commas or
+// semicolons, quotes and a heading as CSV has them; the same form on all lines. Without an index,
+// classes count from 0. Or JSON, or a literal of Python's: an array of names or [WNID, name], an
+// object from index to these or from name to index; also one that has either under "id2label",
+// "class_to_idx" and the like. What has no clear meaning is GB_ERR_FORMAT.
 int gb_labels_read(gb_labels *out, const char *path);
 int gb_labels_decode(gb_labels *out, const void *bytes, size_t size, const char *name);
 // A JSON array of n names (NULL: "class 17"), as the metadata have them. *out is malloc'ed.

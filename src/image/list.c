@@ -1,4 +1,4 @@
-// From arguments to pictures, and from names to labels.
+// From arguments to pictures.
 #include "image/list.h"
 
 #include "base/file.h"
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 static bool ends_in(const char *path, const char *ending)
@@ -43,8 +42,52 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+// Files of pictures that a folder is not searched for.
+static bool is_other_picture(const char *path)
+{
+    static const char *const ending[] = {
+        ".webp", ".bmp",  ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif",
+        ".heic", ".heif", ".jxl", ".jp2", ".j2k",  ".jpe", ".jfif", ".tga", ".ico", ".svg",
+        ".psd",  ".dng",  ".npy", ".npz"};
+    for (size_t i = 0; i < GB_COUNT(ending); i++)
+        if (ends_in(path, ending[i]))
+            return true;
+    return false;
+}
+
+static void skip(gb_list *list, const char *path)
+{
+    list->skipped++;
+    if (!list->skipped_one)
+        list->skipped_one = path;
+}
+
+// Folders that were listed for one argument: a link may lead back to one.
+typedef struct visited {
+    struct place {
+        dev_t device;
+        ino_t inode;
+    } *place;
+    size_t count, capacity;
+} visited;
+
+// Whether the folder is new.
+static int visit(visited *v, bool *fresh, const struct stat *st)
+{
+    *fresh = false;
+    for (size_t i = 0; i < v->count; i++)
+        if (v->place[i].device == st->st_dev && v->place[i].inode == st->st_ino)
+            return 0;
+    int err = gb_grow(&v->place, &v->capacity, v->count + 1, sizeof *v->place);
+    if (err < 0)
+        return err;
+    v->place[v->count++] = (struct place){st->st_dev, st->st_ino};
+    *fresh = true;
+    return 0;
+}
+
 // Pictures of the folder first, then, `depth` levels down, those of its folders.
-static int add_folder(gb_list *list, const char *path, int depth)
+static int add_folder(gb_list *list, const char *path, int depth, visited *v)
 {
     struct dirent **entry = NULL;
     const size_t length = strlen(path);
@@ -52,19 +95,29 @@ static int add_folder(gb_list *list, const char *path, int depth)
     int err = 0, n = scandir(path, &entry, visible, by_name);
     if (n < 0)
         return gb_fail(GB_ERR_IO, "%s: %s", path, strerror(errno));
-    for (int pass = 0; pass <= depth; pass++) {
+    for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < n && err == 0; i++) {
             struct stat st;
+            bool fresh = false;
             const char *inner =
                 gb_arena_printf(&list->arena, "%s%s%s", path, slash, entry[i]->d_name);
-            if (!inner)
+            if (!inner) {
                 err = GB_ERR_NOMEM;
-            else if (stat(inner, &st) < 0)
-                continue; // a dangling link
-            else if (pass == 0 && S_ISREG(st.st_mode) && is_picture(inner))
+            } else if (stat(inner, &st) < 0) { // a dangling link
+                if (pass == 0 && (is_picture(inner) || is_other_picture(inner)))
+                    skip(list, inner);
+            } else if (pass == 0 && S_ISREG(st.st_mode) && is_picture(inner)) {
                 err = add(list, inner, false, -1);
-            else if (pass == 1 && S_ISDIR(st.st_mode))
-                err = add_folder(list, inner, depth - 1);
+            } else if (pass == 0 && !S_ISDIR(st.st_mode) &&
+                       (is_picture(inner) || is_other_picture(inner))) {
+                skip(list, inner);
+            } else if (pass == 1 && S_ISDIR(st.st_mode)) {
+                err = visit(v, &fresh, &st);
+                if (fresh && depth > 0)
+                    err = add_folder(list, inner, depth - 1, v);
+                else
+                    list->too_deep += fresh;
+            }
         }
     }
     for (int i = 0; i < n; i++)
@@ -122,10 +175,32 @@ int gb_list_add(gb_list *list, const char *argument)
         return gb_fail(GB_ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return ends_in(path, ".npy") ? add_npy(list, path) : add(list, path, false, -1);
-    int err = add_folder(list, path, 1);
+    visited v = {0};
+    char skipped[4200];
+    bool fresh;
+    int err = visit(&v, &fresh, &st);
+    if (err == 0)
+        err = add_folder(list, path, 1, &v);
+    free(v.place);
     if (err == 0 && list->count == before)
-        err = gb_fail(GB_ERR_ARG, "%s: no .jpg, .jpeg or .png picture in this folder", path);
+        err = gb_fail(GB_ERR_ARG, "%s: no .jpg, .jpeg or .png picture in this folder%s%s", path,
+                      *gb_list_skipped_text(skipped, sizeof skipped, list) ? "; " : "", skipped);
     return err;
+}
+
+char *gb_list_skipped_text(char *buf, size_t size, const gb_list *list)
+{
+    char deep[64] = "";
+    if (list->too_deep)
+        snprintf(deep, sizeof deep, "%zu folder%s too deep", list->too_deep,
+                 list->too_deep == 1 ? " lies" : "s lie");
+    if (list->skipped)
+        snprintf(buf, size, "%zu picture%s skipped: not a JPEG or PNG file (%s)%s%s",
+                 list->skipped, list->skipped == 1 ? " is" : "s are", list->skipped_one,
+                 *deep ? "; " : "", deep);
+    else
+        snprintf(buf, size, "%s", deep);
+    return buf;
 }
 
 void gb_list_finish(gb_list *list)
@@ -135,8 +210,7 @@ void gb_list_finish(gb_list *list)
     *list = (gb_list){0};
 }
 
-// The file's name without its folder; *length: without its ending too.
-static const char *stem(const char *path, size_t *length)
+const char *gb_path_stem(const char *path, size_t *length)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
@@ -156,7 +230,7 @@ char *gb_item_text(char *buf, size_t size, const gb_item *item)
 char *gb_item_stem(char *buf, size_t size, const gb_item *item)
 {
     size_t length;
-    const char *name = stem(item->path, &length);
+    const char *name = gb_path_stem(item->path, &length);
     if (item->row >= 0)
         snprintf(buf, size, "%.*s_%lld", (int)length, name, (long long)item->row);
     else
@@ -203,46 +277,4 @@ int gb_item_load(float *chw, const gb_item *item, const gb_preproc *p)
     gb_image_to_chw(chw, &picture);
     gb_image_finish(&picture);
     return 0;
-}
-
-static int label_of_file(int *out, const char *path, const gb_labels *labels, int64_t classes)
-{
-    char name[256];
-    size_t length;
-    const char *start = stem(path, &length);
-    snprintf(name, sizeof name, "%.*s", (int)length, start);
-    // n02510455_name: a WordNet ID up to the first '_'.
-    size_t head = strcspn(name, "_");
-    if (head == 9 && name[0] == 'n' && strspn(name + 1, "0123456789") == 8) {
-        name[head] = 0;
-        if (!labels || labels->count == 0)
-            return gb_fail(GB_ERR_ARG, "a labels file is needed to look up %s", name);
-        if (!gb_labels_wnid(labels, name))
-            return gb_fail(GB_ERR_ARG, "%s has no class %s", labels->path, name);
-        return gb_labels_find(out, labels, name, classes);
-    }
-    const char *tail = strrchr(name, '_');
-    if (!tail || !tail[1] || tail[1 + strspn(tail + 1, "0123456789")])
-        return gb_fail(GB_ERR_ARG, "no label in its name (n02510455_NAME.JPEG or NAME_388.png)");
-    return gb_labels_find(out, labels, tail + 1, classes);
-}
-
-static int label_of_folder(int *out, const char *path, const gb_labels *labels, int64_t classes)
-{
-    char folder[256];
-    const char *end = strrchr(path, '/'), *start = end;
-    while (start && start > path && start[-1] != '/')
-        start--;
-    if (!start || start == end || (end - start == 1 && *start == '.'))
-        return gb_fail(GB_ERR_ARG, "no folder in its path to take the label from");
-    snprintf(folder, sizeof folder, "%.*s", (int)(end - start), start);
-    return gb_labels_find(out, labels, folder, classes);
-}
-
-int gb_item_label(int *out, const gb_item *item, gb_label_from from, const gb_labels *labels,
-                  int64_t classes)
-{
-    int err = from == GB_LABEL_FILE ? label_of_file(out, item->path, labels, classes)
-                                    : label_of_folder(out, item->path, labels, classes);
-    return err < 0 ? gb_fail_in(err, "%s", item->path) : 0;
 }

@@ -113,6 +113,23 @@ char *gb_graph_dump(const gb_graph *graph)
     return text;
 }
 
+// What the text rounds or leaves out.
+static uint64_t hash_attr(uint64_t hash, const gb_attr *attr)
+{
+    switch (attr->kind) {
+    case GB_ATTR_FLOAT:
+        return gb_hash(hash, &attr->f, sizeof attr->f);
+    case GB_ATTR_INTS:
+        return gb_hash(hash, attr->ints, attr->count * sizeof *attr->ints);
+    case GB_ATTR_FLOATS:
+        return gb_hash(hash, attr->floats, attr->count * sizeof *attr->floats);
+    case GB_ATTR_TENSOR:
+        return gb_hash(hash, attr->tensor->data, gb_tensor_bytes(attr->tensor));
+    default:
+        return hash;
+    }
+}
+
 int gb_graph_hash(uint64_t *hash, const gb_graph *graph)
 {
     char *text = gb_graph_dump(graph);
@@ -120,6 +137,13 @@ int gb_graph_hash(uint64_t *hash, const gb_graph *graph)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     *hash = gb_hash(GB_HASH_INIT, text, strlen(text));
     free(text);
+    for (size_t i = 0; i < graph->n_node; i++) {
+        const gb_node *node = graph->node[i];
+        const float act[] = {node->act.lo, node->act.hi, node->act.slope};
+        *hash = gb_hash(*hash, act, sizeof act);
+        for (int k = 0; k < node->n_attr; k++)
+            *hash = hash_attr(*hash, &node->attr[k]);
+    }
     for (size_t i = 0; i < graph->n_value; i++) {
         const gb_tensor *data = graph->value[i]->data;
         if (data)

@@ -15,6 +15,8 @@ typedef struct gb_eval_report {
     const gb_attack_config *config; // resolved; NULL: no attack
     const char *const *class_name;  // [metrics->classes]
     const gb_metrics *metrics;
+    const gb_eval_bad *bad; // [n_bad]: pictures that could not be read
+    size_t n_bad;
     size_t earlier; // pictures taken over from an interrupted run
     double seconds; // of this run
 } gb_eval_report;

@@ -43,27 +43,41 @@ static void put_classes(FILE *file, const gb_eval_report *r)
     }
 }
 
-// A row for each class that has pictures, a column for every class of the model.
-static void put_confusion(FILE *file, const gb_eval_report *r, const size_t *matrix)
+// A row for each class that has pictures, a column for every class of the model. Where that is a
+// table of millions, mostly zeros, there is a line for each pair that came.
+static void put_confusion(FILE *file, const gb_eval_report *r, const gb_confusion *matrix)
 {
+    enum { MOST = 1 << 22 };
     const gb_metrics *m = r->metrics;
-    size_t classes = (size_t)m->classes;
+    const gb_confusion_cell *cell = matrix->cell, *end = cell + matrix->n;
+    int64_t present = 0;
+    for (int t = 0; t < m->classes; t++)
+        present += m->class_accuracy[t].total > 0;
+    if (present * m->classes > MOST) {
+        fputs("class,seen,images\n", file);
+        for (; cell < end; cell++)
+            fprintf(file, "%d,%d,%zu\n", cell->label, cell->seen, cell->count);
+        return;
+    }
     fputs("class", file);
-    for (size_t s = 0; s < classes; s++)
-        fprintf(file, ",%zu", s);
+    for (int s = 0; s < m->classes; s++)
+        fprintf(file, ",%d", s);
     fputc('\n', file);
-    for (size_t t = 0; t < classes; t++) {
+    for (int t = 0; t < m->classes; t++) {
         if (!m->class_accuracy[t].total)
             continue;
-        fprintf(file, "%zu", t);
-        for (size_t s = 0; s < classes; s++)
-            fprintf(file, ",%zu", matrix[t * classes + s]);
+        fprintf(file, "%d", t);
+        for (int s = 0; s < m->classes; s++) {
+            const bool here = cell < end && cell->label == t && cell->seen == s;
+            fprintf(file, ",%zu", here ? cell->count : 0);
+            cell += here;
+        }
         fputc('\n', file);
     }
 }
 
 static int write_table(const char *folder, const char *name, const gb_eval_report *r,
-                       const size_t *matrix)
+                       const gb_confusion *matrix)
 {
     char path[4096], *text = NULL;
     size_t size = 0;
@@ -83,17 +97,18 @@ static int write_table(const char *folder, const char *name, const gb_eval_repor
 
 // Per cent of each true class, over the classes that have pictures.
 static int draw_confusion(const char *folder, const char *file, const gb_eval_report *r,
-                          const size_t *matrix, const char *title)
+                          const gb_confusion *matrix, const char *title)
 {
     enum { MOST = 100 };
     const gb_metrics *m = r->metrics;
     const char *name[MOST];
-    size_t list[MOST], n = 0, classes = (size_t)m->classes;
+    int list[MOST];
+    size_t n = 0;
     char path[4096];
     double *value = NULL;
     gb_image image = {0};
     int err = 0;
-    for (size_t c = 0; c < classes; c++) {
+    for (int c = 0; c < m->classes; c++) {
         if (!m->class_accuracy[c].total)
             continue;
         if (n == MOST)
@@ -108,7 +123,7 @@ static int draw_confusion(const char *folder, const char *file, const gb_eval_re
         return gb_fail(GB_ERR_NOMEM, "out of memory for a matrix of %zu classes", n);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < n; k++)
-            value[i * n + k] = 100.0 * (double)matrix[list[i] * classes + list[k]] /
+            value[i * n + k] = 100.0 * (double)gb_confusion_at(matrix, list[i], list[k]) /
                                (double)m->class_accuracy[list[i]].total;
     const gb_matrix drawn = {.title = title, .row_title = "true class",
                              .col_title = "seen, in per cent", .row = name, .col = name, .rows = n,
@@ -128,14 +143,14 @@ int gb_eval_write(const char *folder, const gb_eval_report *r)
     char title[160];
     int err = 0;
     GB_TRY(write_table(folder, "classes.csv", r, NULL));
-    GB_TRY(write_table(folder, "confusion.csv", r, m->confusion));
+    GB_TRY(write_table(folder, "confusion.csv", r, &m->confusion));
     gb_format(title, sizeof title, "accuracy %.2f %%", 100 * m->accuracy.value);
-    GB_TRY(draw_confusion(folder, "confusion.png", r, m->confusion, title));
+    GB_TRY(draw_confusion(folder, "confusion.png", r, &m->confusion, title));
     if (!m->attack)
         return 0;
-    GB_TRY(write_table(folder, "confusion_adversarial.csv", r, m->confusion_adversarial));
+    GB_TRY(write_table(folder, "confusion_adversarial.csv", r, &m->confusion_adversarial));
     gb_format(title, sizeof title, "robust accuracy %.2f %%", 100 * m->robust.value);
-    GB_TRY(draw_confusion(folder, "confusion_adversarial.png", r, m->confusion_adversarial,
+    GB_TRY(draw_confusion(folder, "confusion_adversarial.png", r, &m->confusion_adversarial,
                           title));
 fail:
     return err;

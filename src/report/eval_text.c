@@ -52,8 +52,8 @@ static void class_table(FILE *out, const gb_eval_report *r, const int *list, siz
 }
 
 // Rows true, columns seen.
-static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, const char *title,
-                      const int *list, size_t n)
+static void confusion(FILE *out, const gb_eval_report *r, const gb_confusion *matrix,
+                      const char *title, const int *list, size_t n)
 {
     const gb_metrics *m = r->metrics;
     int width = name_width(r, list, n);
@@ -64,12 +64,12 @@ static void confusion(FILE *out, const gb_eval_report *r, const size_t *matrix, 
         fprintf(out, " %5d", list[k]);
     fputc('\n', out);
     for (size_t i = 0; i < n; i++) {
-        const size_t *row = matrix + (size_t)list[i] * (size_t)m->classes;
         size_t shown = 0;
         gb_text(out, "%5d %-*.*s", list[i], width, width, r->class_name[list[i]]);
         for (size_t k = 0; k < n; k++) {
-            shown += row[list[k]];
-            fprintf(out, " %5zu", row[list[k]]);
+            const size_t count = gb_confusion_at(matrix, list[i], list[k]);
+            shown += count;
+            fprintf(out, " %5zu", count);
         }
         fputc('\n', out);
         other += m->class_accuracy[list[i]].total - shown;
@@ -88,6 +88,7 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
             r->model.preprocess);
     gb_text(out, "data     %zu of the %zu pictures of %s%s\n", m->images, r->data->count,
             r->data->spec, r->data_classes ? ", seen among its own classes" : "");
+    gb_text(out, "labels   %s\n", r->data->label_text);
     if (r->config)
         gb_report_attack_text(out, r->config);
     fputc('\n', out);
@@ -98,8 +99,11 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
         rate_text(out, "  as 8-bit pictures", &m->robust_8bit);
     if (m->attack)
         gb_text(out, "attacked            %zu, broken %zu: on average after %.1f steps, "
-                      "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
-                 255 * m->mean_linf, m->mean_l2);
+                     "linf %.2f/255, l2 %.3f\n", m->attacked, m->broken, m->mean_iterations,
+                255 * m->mean_linf, m->mean_l2);
+    if (r->n_bad)
+        gb_text(out, "failed              %zu picture%s could not be read and count%s nowhere\n",
+                r->n_bad, r->n_bad == 1 ? "" : "s", r->n_bad == 1 ? "s" : "");
     if (m->zero_gradient)
         fprintf(out, "warning             %zu pictures had steps with a gradient of zero: the "
                      "model may mask its gradients\n", m->zero_gradient);
@@ -115,7 +119,7 @@ void gb_eval_text(FILE *out, const gb_eval_report *r)
     class_table(out, r, list, n);
     if (n > MATRIX)
         return;
-    confusion(out, r, m->confusion, "as they are", list, n);
+    confusion(out, r, &m->confusion, "as they are", list, n);
     if (m->attack)
-        confusion(out, r, m->confusion_adversarial, "under attack", list, n);
+        confusion(out, r, &m->confusion_adversarial, "under attack", list, n);
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char magic[8] = {'g', 'b', '-', 't', 'r', 'a', 'i', 'n'};
-enum { ORDER = 0x01020304, VERSION = 1, PARTS = 5 };
+enum { ORDER = 0x01020304, VERSION = 2, PARTS = 5 };
 
 typedef struct head {
     char magic[8];
@@ -80,17 +80,16 @@ static int check_head(const head *h, size_t size, const char *path)
     return 0;
 }
 
-int gb_checkpoint_read(gb_checkpoint *out, const char *path)
+int gb_checkpoint_decode(gb_checkpoint *out, const void *file, size_t size, const char *path)
 {
-    void *file = NULL, *part[PARTS] = {0};
-    size_t size, at = sizeof(head);
+    void *part[PARTS] = {0};
+    size_t at = sizeof(head);
     head h = {0};
     uint64_t hash;
     int err = 0;
-    GB_TRY(gb_file_read(&file, &size, path));
     memcpy(&h, file, size < sizeof h ? size : sizeof h);
     GB_TRY(check_head(&h, size, path));
-    memcpy(&hash, (char *)file + size - sizeof hash, sizeof hash);
+    memcpy(&hash, (const char *)file + size - sizeof hash, sizeof hash);
     if (hash != gb_hash(GB_HASH_INIT, file, size - sizeof hash)) {
         err = gb_fail(GB_ERR_FORMAT, "%s: damaged, its bytes do not match their checksum", path);
         goto fail;
@@ -102,7 +101,7 @@ int gb_checkpoint_read(gb_checkpoint *out, const char *path)
             err = gb_fail(GB_ERR_NOMEM, "%s: out of memory", path);
             goto fail;
         }
-        memcpy(part[i], (char *)file + at, length);
+        memcpy(part[i], (const char *)file + at, length);
         at += length;
     }
     *out = (gb_checkpoint){
@@ -111,11 +110,21 @@ int gb_checkpoint_read(gb_checkpoint *out, const char *path)
         .n_param = (size_t)h.length[1], .n_state = (size_t)h.length[2],
         .n_tally = (size_t)h.length[3], .n_history = (size_t)h.length[4],
         .param = part[1], .state = part[2], .tally = part[3], .history = part[4]};
-    free(file);
     return 0;
 fail:
     for (int i = 0; i < PARTS; i++)
         free(part[i]);
+    return err;
+}
+
+int gb_checkpoint_read(gb_checkpoint *out, const char *path)
+{
+    void *file;
+    size_t size;
+    int err = gb_file_read(&file, &size, path);
+    if (err < 0)
+        return err;
+    err = gb_checkpoint_decode(out, file, size, path);
     free(file);
     return err;
 }
@@ -135,7 +144,7 @@ static int fail_settings(const char *was, const char *is, const char *path)
 {
     for (;;) {
         size_t n = strcspn(was, "\n"), m = strcspn(is, "\n");
-        if (n != m || memcmp(was, is, n))
+        if (n != m || memcmp(was, is, n) || !*was || !*is) // or but for an empty last line
             return gb_fail(GB_ERR_ARG, "%s: made with %.*s, not %.*s: resume with the same options",
                            path, n ? (int)n : 7, n ? was : "nothing", m ? (int)m : 7,
                            m ? is : "nothing");

@@ -33,6 +33,7 @@ typedef struct gb_checkpoint {
 int gb_checkpoint_write(const char *path, const gb_checkpoint *checkpoint);
 // GB_ERR_FORMAT: no checkpoint, cut off or damaged. GB_ERR_UNSUPPORTED: another version's.
 int gb_checkpoint_read(gb_checkpoint *out, const char *path);
+int gb_checkpoint_decode(gb_checkpoint *out, const void *bytes, size_t size, const char *path);
 void gb_checkpoint_finish(gb_checkpoint *checkpoint);
 // Whether `found`, read from `path`, belongs to the run that `want` describes: its hashes, settings
 // and sizes. GB_ERR_ARG says what differs.

@@ -67,7 +67,7 @@ char *gb_train_describe(const gb_train_config *config);
 // save.c: writes task.checkpoint; a full disk is told to the log and training goes on. Collective,
 // right after the tally was read.
 int gb_train_save(gb_trainer *t);
-int gb_train_hash(gb_trainer *t); // fills in the hashes of model and data
+int gb_train_hash(gb_trainer *t); // the hashes of model and data, and more lines of settings
 int gb_train_fail_numeric(const gb_trainer *t, const char *what);
 
 #endif

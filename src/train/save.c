@@ -3,17 +3,59 @@
 
 #include "base/hash.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 // --- what a checkpoint belongs to ---
 
+static uint64_t hash_data(const gb_dataset *ds)
+{
+    uint64_t hash = gb_dataset_hash(ds);
+    for (size_t i = 0; !ds->bytes && i < ds->count; i++) {
+        if (i && gb_dataset_same_file(ds, i - 1, i))
+            continue;
+        const int32_t stamp = gb_dataset_stamp(ds, i);
+        hash = gb_hash(hash, &stamp, sizeof stamp);
+    }
+    return hash;
+}
+
+// What besides the config decides a run's bits, as further lines of the settings.
+static int add_surroundings(gb_trainer *t)
+{
+    const gb_normalize *n = &t->task.normalize;
+    const float number[] = {n->on, n->bgr, n->range, (float)t->task.scores,
+                            (float)t->task.class_axis};
+    uint64_t normalize = gb_hash(GB_HASH_INIT, number, sizeof number);
+    gb_session_identity by;
+    char *preproc = NULL, *text = NULL, held[32] = "none";
+    int err = 0;
+    normalize = gb_hash(normalize, n->mean, sizeof n->mean);
+    normalize = gb_hash(normalize, n->std, sizeof n->std);
+    GB_TRY(gb_preproc_json(&preproc, &t->task.data->preproc));
+    GB_TRY(gb_session_identify(&by, t->learn));
+    if (t->task.held)
+        snprintf(held, sizeof held, "%016" PRIx64, hash_data(t->task.held));
+    if (asprintf(&text, "%spreprocessing %s %016" PRIx64 "\nprecision %s\ndevice %s\nprogram %s\n"
+                 "held-out data %s\n", t->settings, preproc, normalize, by.precision, by.device,
+                 by.program, held) < 0) {
+        text = NULL;
+        err = gb_fail(GB_ERR_NOMEM, "out of memory");
+        goto fail;
+    }
+    free(t->settings);
+    t->settings = text;
+fail:
+    free(preproc);
+    return err;
+}
+
 int gb_train_hash(gb_trainer *t)
 {
     const gb_dataset *ds = t->task.data;
-    const gb_normalize *n = &t->task.normalize;
-    const float number[] = {n->on, n->bgr, n->range};
     const int size[] = {ds->classes, ds->channels, ds->height, ds->width};
     uint64_t source = GB_HASH_INIT;
     int err = 0;
@@ -21,10 +63,8 @@ int gb_train_hash(gb_trainer *t)
     if (t->task.source)
         GB_TRY(gb_graph_hash(&source, t->task.source));
     t->model_hash = gb_hash(t->model_hash, &source, sizeof source);
-    t->model_hash = gb_hash(t->model_hash, number, sizeof number);
-    t->model_hash = gb_hash(t->model_hash, n->mean, sizeof n->mean);
-    t->model_hash = gb_hash(t->model_hash, n->std, sizeof n->std);
-    t->data_hash = gb_hash(gb_dataset_hash(ds), size, sizeof size);
+    t->data_hash = gb_hash(hash_data(ds), size, sizeof size);
+    err = add_surroundings(t);
 fail:
     return err;
 }

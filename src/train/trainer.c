@@ -157,8 +157,8 @@ int gb_trainer_create(gb_trainer **out, gb_device *dev, const gb_train_task *tas
         err = gb_fail(GB_ERR_NOMEM, "out of memory for %zu parameters", t->params->total);
         goto fail;
     }
-    GB_TRY(gb_train_hash(t));
     GB_TRY(make_sessions(t, adversary));
+    GB_TRY(gb_train_hash(t));
     GB_TRY(make_loaders(t));
     GB_TRY(gb_optim_create(&t->optim, dev, &t->config.optim, t->params->value,
                            gb_session_param_grad(t->learn), t->params->trainable));

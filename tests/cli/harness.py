@@ -63,7 +63,8 @@ def gibbon(*args, code=0, env=None, stdout=None, says=None, prefix=()):
 
 def errors(done):
     """The lines of stderr that are errors, not notes."""
-    notes = ("device: ", "preprocess: ", "model: ", "gibbon: warning: ", "the model leaves ")
+    notes = ("device: ", "preprocess: ", "model: ", "labels: ", "gibbon: warning: ",
+             "the model leaves ")
     return [line for line in done.err.splitlines() if not line.startswith(notes)]
 
 

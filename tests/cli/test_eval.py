@@ -191,6 +191,39 @@ def test_resume_refuses_what_differs():
     evaluate(folder, "--attack", "fgsm", *out, code=2, says="no settings.txt")
 
 
+def test_resume_refuses_what_changes_bits():
+    """Numbers to the last bit, precision, the form of the kernels, pictures written anew, old records."""
+    folder, model, _, pictures, _ = make("exact", 8)
+    out, emulated = ["-o", folder / "o", "--limit", 5], {"GIBBON_KERNEL_FORM": "gpu"}
+    (folder / "p.json").write_text('{"mean": 0.1234567, "std": 1}')
+    args = ["--attack", "fgsm", "--eps", "0.0300000", "--preprocess", folder / "p.json"]
+    data = folder / "images.npy"
+    gibbon("eval", model, data, *args, *out)
+    settings = (folder / "o" / "settings.txt").read_text()
+    for line in ("precision: float32", "device: ", "program: gibbon ", "preprocessing: {"):
+        assert f"\n{line}" in settings, settings
+    assert gibbon("eval", model, data, *args, *out, "--batch", 2, "--json").json()["earlier"] == 5
+    assert gibbon("eval", model, data, *args, "--limit", 8, "-o", folder / "o", "--json").json()["earlier"] == 5
+
+    def refuse(what, *words, env=None):
+        gibbon("eval", model, data, *words, *out, code=2, says=f"holds an evaluation with another {what}: '", env=env)
+
+    refuse("preprocessing", *args[:4], "--preprocess", "unit")
+    (folder / "p.json").write_text('{"mean": 0.1234571, "std": 1}')
+    refuse("preprocessing", *args)
+    (folder / "p.json").write_text('{"mean": 0.1234567, "std": 1}')
+    refuse("attack's numbers", *args[:3], "0.03000001", *args[4:])
+    refuse("device", *args, env=emulated)
+    refuse("precision", *args, "--precision", "bf16", env=emulated)
+    files.npy(data, [8, 1, SIZE, SIZE], [1 - v for x in pictures for v in x]) # rows of another file
+    anew = gibbon("eval", model, data, *args, *out, "--json")
+    assert anew.json()["earlier"] == 0 and "8 of 8 pictures were written since" in anew.err
+    files.npy(folder / "labels.npy", [8], [0] * 8)
+    refuse("data set", *args)
+    (folder / "o" / "settings.txt").write_text(settings.replace("version: 2", "version: 1"))
+    refuse("version", *args)
+
+
 def start(folder, prefix=()):
     args = [*prefix, GIBBON, "eval", folder / "m.onnx", folder / "images.npy", "--preprocess", "unit", *SLOW,
             "--json", "-o", folder / "o"]
@@ -226,6 +259,23 @@ def test_killed():
     args = [*SLOW, "--json", "-o", folder / "o"]
     assert evaluate(folder, *args, "--limit", 1).json()["earlier"] == 1
     assert len(rows(folder / "o" / "images.csv")) == done
+
+
+def test_many_classes():
+    """Tables of 50,000 classes: what is not zero, also on disk."""
+    folder, classes = harness.folder("many"), 50000
+    weights = [float(k * 2 - classes) / classes * (1 if i % 2 else -1) for k in range(classes) for i in range(4)]
+    model = files.linear(folder / "m.onnx", 1, 2, classes, weights=weights)
+    count = 100
+    files.npy(folder / "images.npy", [count, 1, 2, 2], [(i * 37 % 256) / 255 for i in range(count * 4)])
+    files.npy(folder / "labels.npy", [count], [k * 499 for k in range(count)])
+    report = gibbon("eval", model, folder / "images.npy", "--preprocess", "unit", "--json", "--batch", 4,
+                    "--attack", "fgsm", "-o", folder / "o").json()
+    assert sum(n for _, _, n in report["confusion"]) == count
+    table = rows(folder / "o" / "confusion.csv")
+    assert [[int(r["class"]), int(r["seen"]), int(r["images"])] for r in table] == report["confusion"]
+    assert len(rows(folder / "o" / "classes.csv")) == len(report["classes"]) == count
+    assert sum(f.stat().st_size for f in (folder / "o").iterdir()) < 1e6
 
 
 def test_thresholds():
@@ -268,6 +318,69 @@ def test_folders_of_some_classes():
     (data / "n0000009").mkdir()
     files.png(data / "n0000009" / "a.png", SIZE, SIZE, 1)
     gibbon(*args, code=2, says="n0000009")
+
+
+def test_bad_pictures():
+    """They are listed and counted, the others judged; when they are repaired, a second run adds them."""
+    folder, model, w, _, _ = make("bad-pictures", 1)
+    data = folder / "data"
+    data.mkdir()
+    names = [f"p{i:02}_{(i * i) % CLASSES}.png" for i in range(12)]
+    for i, name in enumerate(names):
+        files.png(data / name, SIZE, SIZE, 1, lambda x, y, c, i=i: (x * 37 + y * i * 11) % 256)
+    good = {name: (data / name).read_bytes() for name in names}
+    args = ["eval", model, data, "--preprocess", "unit", "--attack", "fgsm", "--eps", EPS, "--json", "--batch", 4]
+    whole = gibbon(*args).json()
+    assert whole["images"] == 12 and whole["failed"] == []
+    bad = (names[0], names[5])
+    for name in bad:
+        (data / name).write_bytes(good[name][:60])
+    for prefix in ((), ranks(2) if os.environ.get("GIBBON_MPIRUN") else ()):
+        done = gibbon(*args, "-o", folder / f"o{len(prefix)}", code=1, prefix=prefix)
+        report = done.json()
+        assert report["images"] == 10 and report["accuracy"]["total"] == 10, report
+        assert [pathlib.Path(f["image"]).name for f in report["failed"]] == list(bad)
+        assert all(f["image"] in f["error"] for f in report["failed"])
+        assert all(done.err.count(name) == 1 for name in bad), done
+        assert len(rows(folder / f"o{len(prefix)}" / "images.csv")) == 10
+    out = folder / "o0"
+    again = gibbon(*args, "-o", out, code=1).json()
+    assert again["earlier"] == 10 and len(again["failed"]) == 2
+    for name in bad:
+        (data / name).write_bytes(good[name])
+    last = gibbon(*args, "-o", out).json()
+    assert last["earlier"] == 10 and last["failed"] == [] and same(last, whole)
+    text = gibbon(*args[:-3]).out
+    assert "failed" not in text
+    (data / names[3]).write_bytes(b"")
+    assert "1 picture could not be read and counts nowhere" in gibbon(*args[:-3], code=1).out
+
+
+def test_labels_in_names():
+    """A number at the end of a name is a label where it cannot be a running number; or on request."""
+    folder, model, w, _, _ = make("names", 1)
+    data = {}
+    for kind, names in {"labels": ("cat_0", "dog_3", "hog_3"), "counted": ("IMG_0001", "IMG_0002"),
+                        "frames": ("frame_1", "frame_2", "frame_3")}.items():
+        for i, name in enumerate(names):
+            data.setdefault(kind, folder / kind).mkdir(exist_ok=True)
+            files.png(data[kind] / (name + ".png"), SIZE, SIZE, 1, lambda x, y, c: (x * 7 + y * i) % 256)
+    args = ["--preprocess", "unit", "--json"]
+    (data["labels"] / "more.webp").write_text("x")
+    (data["labels"] / "self").symlink_to(".")
+    done = gibbon("eval", model, data["labels"], *args)
+    report = done.json()["data"]
+    assert report["pictures"] == 3 and report["label_source"] == "file name" and report["skipped"] == 1
+    assert report["labels"] == "the ends of the file names" and "1 picture is skipped" in done.err
+    assert "labels: the ends of the file names" in done.err
+    for kind, name in (("counted", "IMG_0001"), ("frames", "frame_2")):
+        gibbon("eval", model, data[kind], *args, code=2, says=f"{name}.png: the number in its name .*--label from-name")
+        rows = gibbon("eval", model, data[kind], *args, "--label", "from-name").json()["confusion"]
+        assert {t for t, _, _ in rows} == {1, 2} | ({3} if kind == "frames" else set())
+    (folder / "2").mkdir()
+    (data["counted"] / "IMG_0001.png").rename(folder / "2" / "IMG_0001.png")
+    report = gibbon("eval", model, folder / "2", *args, "--label", "from-folder").json()
+    assert report["confusion"][0][0] == 2 and report["data"]["label_source"] == "folder"
 
 
 def test_bad_input():

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -391,6 +392,25 @@ def test_labels_of_another_model():
     model = files.linear(here / "m.onnx", channels=1, size=28)
     done = gibbon("classify", model, BOOT, *FASHION_ARGS)
     assert "fashion_labels.txt names class 9, but the model has classes 0 to 3" in done.err, done
+
+
+def test_labels_that_do_not_fit():
+    """Too few names are said; names that count from 1, and what is no file of names, are refused."""
+    here = harness.folder("counts")
+    model = files.linear(here / "m.onnx", channels=1, size=28)
+    args = ["classify", model, BOOT, "--preprocess", "unit", "--labels"]
+    for text, says in (("a\nb\n", "names 2 classes, one after the other, but the model has 4"),
+                       ("0 a\n3 d\n", "labels: .* names 2 of the model's 4 classes")):
+        (here / "l.txt").write_text(text)
+        assert re.search(says, gibbon(*args, here / "l.txt").err), text
+    (here / "l.txt").write_text("1 a\n2 b\n3 c\n4 d\n")
+    gibbon(*args, here / "l.txt", code=2, says="l.txt counts classes from 1 to 4, but the model has 0 to 3")
+    (here / "l.csv").write_text('index,name\n0,"a, b"\n1,c\n2,d\n3,"e ""f"""\n')
+    names = {c["class"]: c["name"] for c in gibbon(*args, here / "l.csv", "--json").json()["images"][0]["classes"]}
+    assert names == {0: "a", 1: "c", 2: "d", 3: 'e "f"'}
+    os.mkfifo(here / "fifo")
+    for bad in (here / "fifo", here, "/dev/zero"):
+        gibbon(*args, bad, code=1, says="not a regular file")
 
 
 def test_same_names_from_two_folders():

@@ -162,12 +162,20 @@ def test_wrong_resume():
     other = HERE / "other"
     make_data(other, {"train": 160, "t10k": 48}, seed=1)
     refuse("a checkpoint of a run on other data", "cnn-a", other, *options[2:], "--resume")
+    # What people do not see: numbers to the last bit, the form of the kernels, pictures' way in.
+    refuse("made with exact numbers", *options, "--lr", 0.0010000000001, "--resume")
+    refuse("made with preprocessing {", *options, "--preprocess", "inception", "--resume")
+    refuse("made with held-out data", *options, "--held", "none", "--resume")
+    emulated = {"GIBBON_KERNEL_FORM": "gpu"}
+    gibbon("train", *options, "--resume", code=2, says="made with device .*, not device ", env=emulated)
+    gibbon("train", *options, "--precision", "bf16", "--resume", code=2, env=emulated,
+           says="made with precision float32, not precision bf16")
     ckpt = out.with_suffix(".ckpt")
     whole = ckpt.read_bytes()
     ckpt.write_bytes(whole[:-100])
     refuse("resume.ckpt: cut off", *options, "--resume", code=1)
     ckpt.write_bytes(whole[:12] + b"\x63" + whole[13:])
-    refuse("a checkpoint of version 99; this gibbon reads version 1", *options, "--resume", code=1)
+    refuse("a checkpoint of version 99; this gibbon reads version 2", *options, "--resume", code=1)
     ckpt.write_bytes(whole[:500] + b"??" + whole[502:])
     refuse("damaged", *options, "--resume", code=1)
     shutil.copy(harness.BOOT, ckpt)

@@ -31,6 +31,7 @@ typedef struct result {
     float y[COUNT], dx[COUNT];
     char forward[32], backward[32];   // the ways taken
     char forward_key[96], backward_key[96];
+    char program[128]; // that a record would name
 } result;
 
 static void run_on(gb_device *dev, result *r, const gb_case *c, const gb_choices *choices)
@@ -52,6 +53,9 @@ static void run_on(gb_device *dev, result *r, const gb_case *c, const gb_choices
                  l->key ? l->key : "");
     }
     assert_true(*r->forward && *r->backward);
+    gb_session_identity identity;
+    assert_ok(gb_session_identify(&identity, s));
+    snprintf(r->program, sizeof r->program, "%s", identity.program);
     assert_true(gb_shape_count(&graph->in[0]->shape) <= COUNT &&
                 gb_shape_count(&graph->out[0]->shape) <= COUNT);
     for (size_t i = 0; i < graph->n_in; i++) {
@@ -108,10 +112,12 @@ static void test_every_way(void **state)
             assert_string_equal(ways[i], got.backward);
             assert_string_equal(off.forward_key, got.forward_key);
             if (strncmp(ways[i], "gemm", 4)) {
+                assert_string_not_equal(got.program, off.program);
                 assert_near(got.y, off.y);
                 assert_near(got.dx, off.dx);
                 continue;
             }
+            assert_string_equal(got.program, off.program);
             assert_memory_equal(got.y, off.y, sizeof off.y); // a tile changes no sum
             assert_memory_equal(got.dx, off.dx, sizeof off.dx);
         }

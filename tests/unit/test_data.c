@@ -339,6 +339,20 @@ static void test_class_folders(void **state)
     refuse(GB_ERR_ARG, "tree", "tree/empty: no .jpg");
 }
 
+// Links among class folders: one to the whole is none of them, and no picture has two classes.
+static void test_class_links(void **state)
+{
+    (void)state;
+    put_picture("linked/a/1.png", 1);
+    put_picture("linked/b/2.png", 2);
+    assert_int_equal(0, symlink(".", in_folder("linked/self")));
+    gb_dataset *ds = open_plain("linked");
+    assert_true(ds->count == 2 && ds->classes == 2);
+    gb_dataset_free(ds);
+    assert_int_equal(0, symlink("a", in_folder("linked/c")));
+    refuse(GB_ERR_ARG, "linked", "c are the same folder");
+}
+
 static void test_class_names(void **state)
 {
     (void)state;
@@ -405,8 +419,10 @@ static void test_file_names(void **state)
     assert_int_equal(ds->classes, 6);
     assert_true(ds->label[0] == 3 && ds->label[1] == 5);
     gb_dataset_free(ds);
-    ds = open_plain("flat/dog_5.png");
-    assert_int_equal(ds->count, 1);
+    refuse(GB_ERR_ARG, "flat/dog_5.png", "say --label from-name"); // alone it may be a counter
+    ds = open_with(in_folder("flat/dog_5.png"), (gb_dataset_options){.from = GB_LABEL_FILE});
+    assert_true(ds->count == 1 && ds->label[0] == 5);
+    assert_string_equal("file name", ds->label_source);
     gb_dataset_free(ds);
     put_picture("flat/what.png", 9);
     refuse(GB_ERR_ARG, "flat", "no label in its name");
@@ -414,6 +430,41 @@ static void test_file_names(void **state)
     refuse(GB_ERR_FORMAT, "text", "neither a JPEG nor a PNG");
     assert_ok(gb_make_dirs(in_folder("void")));
     refuse(GB_ERR_ARG, "void", "no pictures, class folders");
+}
+
+// As ImageNet's validation pictures come: numbered, with a list.
+static void test_listed(void **state)
+{
+    static const char list[] = "val_0002.png 1\r\nval_0001.png 0\n\n";
+    static const char wnids[] = "val_0001.png\tn02\t0\t0\n";
+    static const char names[] = "0 n00000001 cat\n1 n00000002 dog\n";
+    gb_labels labels;
+    (void)state;
+    put_picture("listed/val_0001.png", 9);
+    put_picture("listed/val_0002.png", 9);
+    put_file("list.txt", list, sizeof list - 1);
+    char spec[600];
+    snprintf(spec, sizeof spec, "%s,%s", in_folder("listed"), in_folder("list.txt"));
+    gb_dataset *ds = open_with(spec, (gb_dataset_options){.classes = 2});
+    assert_true(ds->count == 2 && ds->label[0] == 1 && ds->label[1] == 0);
+    assert_string_equal("labels file", ds->label_source);
+    gb_dataset_free(ds);
+    refuse_with(GB_ERR_ARG, spec, "line 1: class 1 is out", (gb_dataset_options){.classes = 1});
+    assert_ok(gb_labels_decode(&labels, names, sizeof names - 1, "names"));
+    put_file("list.txt", "val_0002.png,n00000002,x\n", 25);
+    ds = open_with(spec, (gb_dataset_options){.labels = &labels, .classes = 2});
+    assert_true(ds->count == 1 && ds->label[0] == 1);
+    gb_dataset_free(ds);
+    gb_labels_finish(&labels);
+    const gb_dataset_options two = {.classes = 2};
+    put_file("list.txt", wnids, sizeof wnids - 1);
+    refuse_with(GB_ERR_ARG, spec, "a name needs a labels file", two);
+    put_file("list.txt", "val_0009.png 1\n", 15);
+    refuse_with(GB_ERR_ARG, spec, "val_0009.png is no picture", two);
+    put_file("list.txt", "val_0001.png\n", 13);
+    refuse_with(GB_ERR_FORMAT, spec, "line 1: no NAME and LABEL", two);
+    put_file("list.txt", "\n", 1);
+    refuse_with(GB_ERR_FORMAT, spec, "lists no pictures", two);
 }
 
 // --- NPY ---
@@ -527,9 +578,11 @@ int main(void)
         cmocka_unit_test(test_idx),           cmocka_unit_test(test_installed),
         cmocka_unit_test(test_idx_damaged),   cmocka_unit_test(test_idx_headers),
         cmocka_unit_test(test_idx_files_refused), cmocka_unit_test(test_cifar),
-        cmocka_unit_test(test_class_folders), cmocka_unit_test(test_class_names),
+        cmocka_unit_test(test_class_folders), cmocka_unit_test(test_class_links),
+        cmocka_unit_test(test_class_names),
         cmocka_unit_test(test_class_numbers), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_file_names),    cmocka_unit_test(test_npy),
+        cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_listed),    cmocka_unit_test(test_npy),
         cmocka_unit_test(test_fit),           cmocka_unit_test(test_fashion_mnist),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -312,6 +312,17 @@ static void test_failing(void **state)
     assert_ok(gb_loader_seek(l, 0, 0));
     assert_ok(gb_loader_next(&b, l));
     gb_loader_free(l);
+
+    // Or it is told, and the others come.
+    assert_ok(gb_loader_open(&l, pictures, &(gb_loader_options){.batch = 2, .keep_going = true}));
+    for (int epoch = 0; epoch < 2; epoch++) {
+        assert_ok(gb_loader_next(&b, l));
+        assert_true(b->count == 2 && !b->error[0] && !b->error[1]);
+        assert_ok(gb_loader_next(&b, l));
+        assert_true(b->count == 1 && b->labels[0] == 2 && b->images[0] == 0);
+        assert_non_null(strstr(b->error[0], "c_2.png: neither a JPEG nor a PNG"));
+    }
+    gb_loader_free(l);
     gb_dataset_free(pictures);
 }
 

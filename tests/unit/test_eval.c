@@ -35,7 +35,7 @@ static void test_wilson(void **state)
 // Of three classes the last one has no picture. What is right before: 0, 1, 3, 4; after: 0, 4.
 static const gb_eval_row rows[] = {
     {.item = 0, .label = 0, .clean = 0, .adversarial = 0, .robust = 1, .robust_8bit = 1,
-     .iterations = 10, .linf = 9, .l2 = 9, .probability = 0.9f},
+     .iterations = 10, .linf = 9, .l2 = 9, .probability = 0.9f, .stamp = 77},
     {.item = 1, .label = 0, .clean = 0, .adversarial = 2, .iterations = 3, .linf = 0.03f,
      .l2 = 0.5f, .probability = 0.1f},
     {.item = 2, .label = 0, .clean = 1, .adversarial = 1},
@@ -46,11 +46,43 @@ static const gb_eval_row rows[] = {
 };
 enum { N = sizeof rows / sizeof *rows };
 
+static int count(gb_metrics *m, size_t n, int classes, bool attack, bool eight_bit)
+{
+    assert_ok(gb_metrics_reserve(m, classes, n));
+    return gb_metrics_count(m, rows, n, attack, eight_bit);
+}
+
+static void expect_cells(const gb_confusion *c, const gb_confusion_cell *want, size_t n)
+{
+    assert_int_equal(n, c->n);
+    for (size_t i = 0; i < n; i++)
+        if (c->cell[i].label != want[i].label || c->cell[i].seen != want[i].seen ||
+            c->cell[i].count != want[i].count)
+            fail_msg("cell %zu: %d %d %zu", i, c->cell[i].label, c->cell[i].seen, c->cell[i].count);
+}
+
+// A million classes take what their own tables do, not their square.
+static void test_many_classes(void **state)
+{
+    enum { CLASSES = 1000000 };
+    const gb_eval_row far[] = {{.label = CLASSES - 1, .clean = CLASSES - 2, .adversarial = 7},
+                               {.item = 1, .label = 5, .clean = 5, .adversarial = CLASSES - 1}};
+    gb_metrics m;
+    (void)state;
+    assert_ok(gb_metrics_reserve(&m, CLASSES, 2));
+    assert_ok(gb_metrics_count(&m, far, 2, true, false));
+    const gb_confusion_cell clean[] = {{5, 5, 1}, {CLASSES - 1, CLASSES - 2, 1}};
+    expect_cells(&m.confusion, clean, 2);
+    assert_int_equal(1, gb_confusion_at(&m.confusion_adversarial, 5, CLASSES - 1));
+    assert_true(m.class_accuracy[CLASSES - 1].total == 1 && m.accuracy.count == 1);
+    gb_metrics_finish(&m);
+}
+
 static void test_counts(void **state)
 {
     gb_metrics m;
     (void)state;
-    assert_ok(gb_metrics_count(&m, rows, N, 3, true, true));
+    assert_ok(count(&m, N, 3, true, true));
     assert_true(m.images == 5 && m.accuracy.count == 4 && m.accuracy.total == 5);
     assert_true(m.robust.count == 2 && m.robust.total == 5 && m.robust_8bit.count == 3);
     assert_true(m.class_accuracy[0].count == 2 && m.class_accuracy[0].total == 3);
@@ -58,22 +90,29 @@ static void test_counts(void **state)
     assert_true(m.class_accuracy[2].total == 0 && isnan(m.class_accuracy[2].value));
     assert_true(m.class_robust[0].count == 1 && m.class_robust[0].total == 3);
     assert_true(m.class_robust[1].count == 1 && m.class_robust[1].total == 2);
-    const size_t clean[] = {2, 1, 0, 0, 2, 0, 0, 0, 0}, after[] = {1, 1, 1, 1, 1, 0, 0, 0, 0};
-    assert_memory_equal(clean, m.confusion, sizeof clean);
-    assert_memory_equal(after, m.confusion_adversarial, sizeof after);
+    const gb_confusion_cell clean[] = {{0, 0, 2}, {0, 1, 1}, {1, 1, 2}};
+    const gb_confusion_cell after[] = {{0, 0, 1}, {0, 1, 1}, {0, 2, 1}, {1, 0, 1}, {1, 1, 1}};
+    expect_cells(&m.confusion, clean, 3);
+    expect_cells(&m.confusion_adversarial, after, 5);
+    assert_int_equal(0, gb_confusion_at(&m.confusion, 2, 0));
+    assert_int_equal(2, gb_confusion_at(&m.confusion, 1, 1));
     assert_true(m.attacked == 4 && m.broken == 2 && m.zero_gradient == 2);
     assert_true(fabs(m.mean_iterations - 4) < 1e-12 && fabs(m.mean_l2 - 1) < 1e-7);
     assert_true(fabs(m.mean_linf - 0.02) < 1e-7);
     gb_metrics_finish(&m);
 
-    assert_ok(gb_metrics_count(&m, rows, N, 3, false, true));
+    assert_ok(count(&m, N, 3, false, true));
     assert_true(m.accuracy.count == 4 && m.attacked == 0 && !m.eight_bit);
     gb_metrics_finish(&m);
-    assert_ok(gb_metrics_count(&m, rows, 0, 3, true, false));
+    assert_ok(count(&m, 0, 3, true, false));
     assert_true(isnan(m.accuracy.value) && m.mean_l2 == 0);
     gb_metrics_finish(&m);
-    assert_err(GB_ERR_ARG, gb_metrics_count(&m, rows, N, 2, true, false));
+    assert_err(GB_ERR_ARG, count(&m, N, 2, true, false));
     assert_non_null(strstr(gb_last_error(), "picture 1"));
+    gb_metrics_finish(&m);
+    assert_ok(gb_metrics_reserve(&m, 3, N - 1));
+    assert_err(GB_ERR_ARG, gb_metrics_count(&m, rows, N, true, false));
+    gb_metrics_finish(&m);
 }
 
 // --- records ---
@@ -146,8 +185,8 @@ static void test_record(void **state)
     gb_eval_rows_finish(&got);
     snprintf(path, sizeof path, "%s/images.csv", r.folder);
     text = text_of(path);
-    assert_non_null(strstr(text, "\n1,0,0,0.100000001,1,2,0,0,3,0,0.0299999993,0.5,"
-                                 "\"a,b \"\"c\"\".png\"\n2,0,1,0,0,1,0,0,0,0,0,0,line?break\n"));
+    assert_non_null(strstr(text, "\n1,0,0,0.100000001,1,2,0,0,3,0,0.0299999993,0.5,0,"
+                                 "\"a,b \"\"c\"\".png\"\n2,0,1,0,0,1,0,0,0,0,0,0,0,line?break\n"));
     free(text);
     assert_ok(gb_record_begin(&got, &r));
     expect_rows(&got, N);
@@ -158,12 +197,12 @@ static void test_record(void **state)
     const gb_eval_rows two = {.row = (gb_eval_row *)rows, .n = 2};
     assert_ok(gb_record_end(&r, &two));
     text = text_of(path);
-    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,0,1,,10,0,9,9,plain.png\n"));
+    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,0,1,,10,0,9,9,77,plain.png\n"));
     free(text);
     r.attack = false;
     assert_ok(gb_record_end(&r, &two));
     text = text_of(path);
-    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,,,,,,,,plain.png\n"));
+    assert_non_null(strstr(text, "\n0,0,0,0.899999976,1,,,,,,,,77,plain.png\n"));
     free(text);
     assert_ok(gb_record_begin(&got, &r));
     assert_true(got.n == 2 && got.row[1].label == 0 && got.row[1].adversarial == 0);
@@ -235,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wilson), cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_many_classes),
         cmocka_unit_test(test_record), cmocka_unit_test(test_record_refuses),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

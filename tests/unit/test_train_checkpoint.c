@@ -100,6 +100,9 @@ static void test_match(void **state)
     want.settings = fewer;
     assert_err(GB_ERR_ARG, gb_checkpoint_match(&found, &want, "run.ckpt"));
     assert_non_null(strstr(gb_last_error(), "made with seed 3, not nothing:"));
+    char open_end[] = "optimizer adam\nlr 0.001\nseed 3"; // the lines are the same
+    want.settings = open_end;
+    assert_err(GB_ERR_ARG, gb_checkpoint_match(&found, &want, "run.ckpt"));
     want = sample();
     want.n_state--;
     assert_err(GB_ERR_FORMAT, gb_checkpoint_match(&found, &want, "run.ckpt"));
