@@ -54,7 +54,7 @@ static void tell(task *t, const gb_item *item, float *p)
         gb_labels_text(label, sizeof label, &t->p.labels, best);
         if (t->v.cli.json)
             json_array_append_new(top, json_pack("{s:i, s:o, s:f}", "class", best, "name",
-                                                 known ? json_string(label) : json_null(),
+                                                 gb_report_text_json(known ? label : NULL),
                                                  "probability", (double)p[best]));
         else
             printf("  %6.2f %%  %4d  %s\n", 100 * (double)p[best], best, known ? label : "");
@@ -120,10 +120,10 @@ static int execute(task *t)
     if (!t->images || !t->scores || !t->row)
         return gb_fail(GB_ERR_NOMEM, "out of memory for %zu pictures", t->batch);
     if (c->json)
-        t->report = json_pack("{s:o, s:{s:o, s:s}, s:[]}", "device",
+        t->report = json_pack("{s:o, s:{s:o, s:o}, s:[]}", "device",
                               gb_report_device_json(gb_device_get_info(t->dev)), "model", "path",
                               gb_report_text_json(c->words.text[0]), "preprocess",
-                              t->p.preproc.name, "images");
+                              gb_report_text_json(t->p.preproc.name), "images");
     cli_catch_interrupt();
     for (size_t i = 0; i < t->p.list.count; i += t->batch) {
         size_t left = t->p.list.count - i;

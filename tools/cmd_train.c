@@ -7,6 +7,7 @@
 #include "models/builtin.h"
 #include "onnx/save.h"
 #include "report/curve.h"
+#include "report/report.h"
 #include "train/log.h"
 
 #include <math.h>
@@ -287,7 +288,8 @@ static int print_json(const task *t)
                               "pgd_accuracy", number(e->pgd_accuracy), "images_per_second",
                               number(e->images / e->seconds), "seconds", number(e->seconds)));
     }
-    return cli_print_json(json_pack("{s:s, s:I, s:I, s:I, s:o}", "model", t->v.cli.output,
+    return cli_print_json(json_pack("{s:o, s:I, s:I, s:I, s:o}", "model",
+                                    gb_report_text_json(t->v.cli.output),
                                     "parameters", (json_int_t)gb_trainer_parameters(t->trainer),
                                     "images", (json_int_t)t->data->count, "classes",
                                     (json_int_t)t->data->classes, "epochs", epochs));

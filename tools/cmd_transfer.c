@@ -139,8 +139,8 @@ static int print_json(const task *t)
     json_t *models = json_array(), *matrix = json_array();
     for (size_t s = 0; s < t->n; s++) {
         json_array_append_new(models, json_pack(
-            "{s:o, s:s, s:I, s:f}", "path", gb_report_text_json(t->v.cli.words.text[s]),
-            "preprocess", t->subject[s].p.preproc.name, "correct", (json_int_t)r->correct[s],
+            "{s:o, s:o, s:I, s:f}", "path", gb_report_text_json(t->v.cli.words.text[s]),
+            "preprocess", gb_report_text_json(t->subject[s].p.preproc.name), "correct", (json_int_t)r->correct[s],
             "accuracy", (double)r->correct[s] / (double)r->images));
         json_t *row = json_array();
         for (size_t k = 0; k < t->n; k++) {

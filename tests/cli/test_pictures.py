@@ -36,6 +36,30 @@ def test_classify_json_and_batches():
     assert sum(c["probability"] for c in reports[0][0]["classes"]) <= 1.000001
 
 
+def test_names_that_are_not_utf8():
+    """JSON keeps every entry, with U+FFFD for bytes that are no text."""
+    here = harness.folder("bytes")
+    model = files.linear(here / "m.onnx")
+    picture = os.fsencode(here) + b"/p\xff\xe4.png"
+    preset = os.fsencode(here) + b"/pre\xff.json"
+    open(picture, "wb").write(open(files.png(here / "p.png", 8, 8), "rb").read())
+    open(preset, "w").write('{"range": 1}')
+    (here / "labels.txt").write_bytes(b"K\xe4se\nH\xf6hle, cave\n\xff\xfe\nplain\n")
+    names = ["K\ufffdse", "H\ufffdhle", "\ufffd\ufffd", "plain"]
+    common = ["--preprocess", os.fsdecode(preset), "--labels", here / "labels.txt", "-q", "--json"]
+    line = [os.fsencode(str(a)) for a in
+            (GIBBON, "classify", model, os.fsdecode(picture), *common, "--top", 4)]
+    report = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+    assert report["model"]["preprocess"].endswith("pre\ufffd.json"), report
+    assert report["images"][0]["input"].endswith("p\ufffd\ufffd.png")
+    assert {c["class"]: c["name"] for c in report["images"][0]["classes"]} == dict(enumerate(names))
+    line = [os.fsencode(str(a)) for a in (GIBBON, "attack", model, os.fsdecode(picture), *common,
+                                          "--steps", 2, "-o", here / "o")]
+    report = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+    assert report["images"][0]["output"].endswith("p\ufffd\ufffd_adversarial.png")
+    assert report["images"][0]["clean"]["name"] in names
+
+
 def test_final_softmax_is_seen():
     here = harness.folder("softmax")
     picture = files.png(here / "p.png", 8, 8)
