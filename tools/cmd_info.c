@@ -109,8 +109,9 @@ static int gather_layers(json_t *report, const char *path, const gb_graph *model
         const gb_node *n = instance->node[i];
         sum += flops(n);
         json_t *layer = json_pack("{s:o, s:o, s:o, s:I, s:f}", "name", gb_report_text_json(n->name),
-                                  "type", gb_report_text_json(n->type), "output", shape_json(&n->out[0]->shape),
-                                  "parameters", (json_int_t)parameters(n->in, (size_t)n->n_in),
+                                  "type", gb_report_text_json(n->type), "output",
+                                  shape_json(&n->out[0]->shape), "parameters",
+                                  (json_int_t)parameters(n->in, (size_t)n->n_in),
                                   "flops", flops(n));
         json_array_append_new(list, layer);
     }
@@ -148,7 +149,8 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
         const size_t before = gb_device_allocated(dev);
         err = gb_session_create(&s, dev, model, &options);
         if (err < 0) { // no gradient, or too large: the rest is of interest all the same
-            put(plans, name[grad], json_pack("{s:o}", "error", gb_report_text_json(gb_last_error())));
+            put(plans, name[grad], json_pack("{s:o}", "error",
+                                             gb_report_text_json(gb_last_error())));
             continue;
         }
         const gb_session_stats *t = gb_session_get_stats(s);

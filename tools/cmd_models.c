@@ -62,7 +62,8 @@ static json_t *trained_json(const gb_builtin *b, const gb_graph *g)
                      gb_report_text_json(gb_graph_meta(g, GB_SUMMARY_META)), "input",
                      shape_json(dim[1], dim[2], dim[3]), "classes", (json_int_t)class_count(g),
                      "class_names", class_names(g), "data",
-                     gb_report_text_json(gb_graph_meta(g, GB_DATA_META)), "bytes", (json_int_t)b->size);
+                     gb_report_text_json(gb_graph_meta(g, GB_DATA_META)), "bytes",
+                     (json_int_t)b->size);
 }
 
 static json_t *arch_json(const gb_arch *a)

@@ -360,10 +360,11 @@ static int execute(task *t)
         gb_ranks_abort(&c->ranks, EXIT_FAILED); // the others wait for this rank
     if (err == GB_ERR_CANCELLED)
         err = gb_fail(err, "interrupted; --resume goes on from %s", t->checkpoint);
+    const bool told = c->json && !t->v.cli.ranks.rank;
+    const int printed = told ? print_json(t) : 0; // the epochs so far, whatever ended the training
     GB_TRY(err);
     GB_TRY(t->written);
-    if (c->json && !t->v.cli.ranks.rank)
-        GB_TRY(print_json(t));
+    GB_TRY(printed);
 fail:
     return err;
 }

@@ -140,8 +140,9 @@ static int print_json(const task *t)
     for (size_t s = 0; s < t->n; s++) {
         json_array_append_new(models, json_pack(
             "{s:o, s:o, s:I, s:f}", "path", gb_report_text_json(t->v.cli.words.text[s]),
-            "preprocess", gb_report_text_json(t->subject[s].p.preproc.name), "correct", (json_int_t)r->correct[s],
-            "accuracy", (double)r->correct[s] / (double)r->images));
+            "preprocess", gb_report_text_json(t->subject[s].p.preproc.name), "correct",
+            (json_int_t)r->correct[s], "accuracy",
+            (double)r->correct[s] / (double)r->images));
         json_t *row = json_array();
         for (size_t k = 0; k < t->n; k++) {
             const double percent = t->percent[s * t->n + k];

@@ -340,9 +340,42 @@ def test_full_disk():
     try:
         (here / "filler").write_bytes(bytes(4096))
         attack(out=here, code=1, says="No space left")
+        done = attack("--json", out=here, pictures=(BOOT, BAG), code=1)
+        assert ["No space left" in i["error"] for i in done.json()["images"]] == [True, True], done
         assert [p.name for p in here.iterdir()] == ["filler"], "half a picture was left"
     finally:
         subprocess.run(["umount", here], check=True)
+
+
+def test_files_that_cannot_be_written():
+    """A picture that cannot be written is an error of its own; the others are told."""
+    here = harness.folder("unwritten")
+    model = files.linear(here / "m.onnx")
+    pictures = [files.png(here / f"{name}.png", 8, 8) for name in "abc"]
+    line = ["attack", model, *pictures, "--preprocess", "unit", "--method", "fgsm", "-q", "-o"]
+    free = gibbon(*line, here / "free", "--json").json()
+    out = here / "o"
+    (out / "b_adversarial.png").mkdir(parents=True)
+    (out / "c_panel.png").mkdir()
+    done = gibbon(*line, out, "--json", code=1)
+    images, summary = done.json()["images"], done.json()["summary"]
+    assert [i.get("error") is None for i in images] == [True, False, True], images
+    assert images[1]["error"].endswith("b_adversarial.png: Is a directory"), images
+    assert images[0]["picture"] and images[2]["picture"] is None
+    for i in (0, 2):
+        assert images[i]["adversarial"] == free["images"][i]["adversarial"]
+        assert images[i]["success"] == free["images"][i]["success"]
+    assert summary["images"] == 3 and summary["failed"] == 1
+    assert sorted(p.name for p in out.iterdir() if p.is_file()) == \
+        ["a_adversarial.png", "a_panel.png", "c_adversarial.png"], list(out.iterdir())
+    done = gibbon(*line, out, code=1)
+    assert "a.png" in done.out and "c.png" in done.out and "b_adversarial.png: Is a" in done.err, done
+    (here / "data").mkdir()
+    shutil.copy(pictures[0], here / "data" / "a_1.png")
+    (here / "e" / "classes.csv").mkdir(parents=True)
+    done = gibbon("eval", model, here / "data", "--preprocess", "unit", "-q", "--json", "-o",
+                  here / "e", code=1)
+    assert done.json()["images"] == 1 and "classes.csv: Is a directory" in done.err, done
 
 
 def test_memory_limit_splits_the_batch():
