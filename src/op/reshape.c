@@ -239,7 +239,9 @@ static int forward_same(gb_emit *e, gb_node *node)
     const gb_view *src = gb_emit_in(e, node->in[0], GB_ORDER_PLAIN);
     if (node->n_out > 1 && node->out[1] && node->out[1]->uses)
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: its mask is read", gb_node_text(node));
-    if (node->out[0]->type != node->in[0]->type || node->in[0]->type != GB_F32)
+    // Booleans are 0 or 1 on the device, and floats as they are.
+    const gb_dtype from = node->in[0]->type, to = node->out[0]->type;
+    if ((from != GB_F32 && from != GB_BOOL) || (to != GB_F32 && to != from))
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: integers depend on the picture",
                        gb_node_text(node));
     node->out[0]->view = *src;

@@ -180,6 +180,38 @@ def test_booleans_out():
         assert read(here / "o" / "y.npy") == ("b1", (3, 2), (1, 0, 0, 1, 0, 1))
 
 
+def test_masks_and_exponents():
+    """Booleans become floats on the device; floats may have powers of integers."""
+    here = harness.folder("masks")
+    path = files.model(here / "m.onnx",
+                       [files.node("Greater", ["x", "z"], ["c"]), files.node("Cast", ["c"], ["f"], to=1),
+                        files.node("Mul", ["x", "f"], ["a"]), files.node("Pow", ["a", "three"], ["y"])],
+                       [files.value("x", [1, 3])], [files.value("y", [1, 3])],
+                       [files.tensor("z", [1], [0.5]), files.tensor("three", [], [3], files.INT64)])
+    x, v = write(here / "x.npy", "f4", [1, 3], [2, -3, 0.25]), write(here / "v.npy", "f4", [1, 3], [1] * 3)
+    gibbon("run", path, "-i", x, "-o", here / "o", "--grad", f"y={v}")
+    assert read(here / "o" / "y.npy")[2] == (8, 0, 0)
+    assert read(here / "o" / "x.grad.npy")[2] == (12, 0, 0)
+
+
+def test_integers_on_the_device():
+    """What float32 holds is chosen there and comes back as integers, what it rounds is refused."""
+    here = harness.folder("chosen")
+    x = write(here / "x.npy", "f4", [1, 2], [1, -1])
+    for value in (1 << 24, (1 << 24) + 1, (1 << 63) - 1):
+        path = files.model(here / "m.onnx", [files.node("Greater", ["x", "z"], ["c"]),
+                                             files.node("Where", ["c", "a", "b"], ["y"])],
+                           [files.value("x", [1, 2])], [files.value("y", [1, 2], INT64)],
+                           [files.tensor("z", [1], [0.0]), files.tensor("a", [1], [value], files.INT64),
+                            files.tensor("b", [1], [-5], files.INT64)])
+        if value == 1 << 24:
+            gibbon("run", path, "-i", x, "-o", here / "o")
+            assert read(here / "o" / "y.npy") == ("i8", (1, 2), (value, -5))
+        else:
+            gibbon("run", path, "-i", x, "-o", here / "o", code=1,
+                   says="Where.*its constant 'a' holds .*, which float32")
+
+
 def test_only_integers():
     """Nothing is left for the device to compute."""
     here = harness.folder("only")
