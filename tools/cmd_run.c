@@ -402,7 +402,7 @@ const cli_command cmd_run = {
     .synopsis = "MODEL -i [NAME=]FILE.npy... -o DIR [options]",
     .summary = "run a bare model on arrays, with gradients if asked",
     .details = "Nothing is done to the arrays: no preprocessing. Their leading dimension is the\n"
-               "batch where the model leaves it open; --batch splits it. Integers and booleans are\n"
-               "read exactly and written in the model's own type.",
+               "batch where the model leaves it open; --batch splits it. Integers and booleans\n"
+               "are read exactly and written in the model's own type.",
     .run = run,
 };

@@ -253,9 +253,10 @@ static void test_masked(void **state)
         memcpy(less.weights, p.weights, sizeof p.weights);
         for (int n = 0; n < N; n++) {
             p.labels[n] = 1 + (less.labels[n] = n % (k - 1));
-            memcpy(less.logits + n * (k - 1), p.logits + n * k + 1, (size_t)(k - 1) * sizeof(float));
-            memcpy(less.targets + n * (k - 1), p.targets + n * k + 1,
-                   (size_t)(k - 1) * sizeof(float));
+            for (int i = 1; i < k; i++) {
+                less.logits[n * (k - 1) + i - 1] = p.logits[n * k + i];
+                less.targets[n * (k - 1) + i - 1] = p.targets[n * k + i];
+            }
             p.logits[n * k] = p.targets[n * k] = -INFINITY;
         }
         run(&p, &a, N);
