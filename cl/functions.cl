@@ -24,12 +24,18 @@ static vf erf_given(vf x, vf e)
     return PICK(t > 1.0f, copysign(fma(-e, q, (vf)(1.0f)), x), x * p);
 }
 
+// Where a function has reached its limit, the limit itself stands: infinity times 0 is NaN. From
+// here on e^-x, and e^(-x^2/2), are 0 in single precision.
+#define FAR 104.0f
+#define FAR_SQUARED 14.5f
+
 // x Phi(x), Phi being the normal distribution's, and its derivative.
 static vf gelu(vf x, vf *d)
 {
     vf z = x * M_SQRT1_2_F, e = exp(-z * z), phi = fma((vf)(0.5f), erf_given(z, e), (vf)(0.5f));
-    *d = fma(x * e, (vf)(0.5f * M_2_SQRTPI_F * M_SQRT1_2_F), phi);
-    return x * phi;
+    *d = PICK(fabs(x) > FAR_SQUARED, phi,
+              fma(x * e, (vf)(0.5f * M_2_SQRTPI_F * M_SQRT1_2_F), phi));
+    return PICK(x < -FAR_SQUARED, 0.0f, x * phi);
 }
 
 static vf sigmoid(vf x)
@@ -43,7 +49,35 @@ static vf softplus(vf x)
     return PICK(x < 0.0f, 0.0f, x) + log1p(exp(-fabs(x)));
 }
 
+// x / (1 + e^(-a x)), and its derivative.
+static vf swish(vf x, float a, vf *d)
+{
+    vf z = a * x, s = sigmoid(z);
+    *d = PICK(fabs(z) > FAR, s, fma(z * s, 1.0f - s, s));
+    return PICK(z < -FAR, 0.0f, x * s);
+}
+
+// Some drivers' tanh stays a little below 1 for ever; from 9.02 on it rounds to 1.
+static vf tanh_of(vf x)
+{
+    return PICK(fabs(x) > 9.02f, copysign((vf)(1.0f), x), tanh(x));
+}
+
 #define SQRT_2_PI 0.797884561f // sqrt(2 / pi)
+#define TANH_FAR 10.0f         // from here on the tanh in GELU is 1 or -1 by far
+
+// PoCL's vectors of sines are wrong in the lanes beside an angle beyond 2^23, whose quadrant is
+// found in another way; its single ones are right.
+static vf wave(vf x, bool is_cos)
+{
+    if (vbits(fabs(x) > 1e6f) == 0)
+        return is_cos ? cos(x) : sin(x);
+    float t[VW];
+    VSTORE(x, t);
+    for (int i = 0; i < VW; i++)
+        t[i] = is_cos ? cos(t[i]) : sin(t[i]);
+    return VLOAD(t);
+}
 
 static vf unary(int kind, vf x, float a, float b)
 {
@@ -59,13 +93,15 @@ static vf unary(int kind, vf x, float a, float b)
     case HARD_SIGMOID: x = fma(x, (vf)(a), (vf)(b)); a = 0.0f; b = 1.0f; // and CLIP
     case CLIP: x = PICK(x < a, a, x); return PICK(x > b, b, x);
     case HARD_SWISH: return PICK(x <= -3.0f, 0.0f, PICK(x >= 3.0f, x, x * (x / 6.0f + 0.5f)));
-    case TANH: return tanh(x);
+    case TANH: return tanh_of(x);
     case SOFTPLUS: return softplus(x);
-    case SOFTSIGN: return x / (1.0f + fabs(x));
+    case SOFTSIGN: return PICK(fabs(x) > 0x1p100f, copysign((vf)(1.0f), x), x / (1.0f + fabs(x)));
     case GELU: return gelu(x, &d);
-    case GELU_TANH: return 0.5f * x * (1.0f + tanh(SQRT_2_PI * x * (1.0f + 0.044715f * x * x)));
-    case MISH: return x * tanh(softplus(x));
-    case SWISH: return x * sigmoid(a * x);
+    case GELU_TANH:
+        return PICK(x < -TANH_FAR, 0.0f, 0.5f * x * (1.0f + tanh_of(
+            SQRT_2_PI * x * (1.0f + 0.044715f * x * x))));
+    case MISH: return PICK(x < -FAR, 0.0f, x * tanh_of(softplus(x)));
+    case SWISH: return swish(x, a, &d);
     case ERF: return erf_given(x, exp(-x * x));
     case EXP: return exp(x);
     case LOG: return log(x);
@@ -77,8 +113,8 @@ static vf unary(int kind, vf x, float a, float b)
     case CEIL: return ceil(x);
     case ROUND: return rint(x);
     case SIGN: return PICK(x > 0.0f, 1.0f, PICK(x < 0.0f, -1.0f, x));
-    case SIN: return sin(x);
-    case COS: return cos(x);
+    case SIN: return wave(x, false);
+    case COS: return wave(x, true);
     case NOT: return PICK(x == 0.0f, 1.0f, 0.0f);
     default: return x;
     }
@@ -87,7 +123,7 @@ static vf unary(int kind, vf x, float a, float b)
 // dy/dx from x, or from y where gb_unary_of_output says so.
 static vf slope(int kind, vf v, float a, float b)
 {
-    vf one = (vf)(1.0f), t, s;
+    vf one = (vf)(1.0f), t;
     switch (kind) {
     case RELU: return PICK(v <= 0.0f, 0.0f, one); // of y
     case LEAKY_RELU: return PICK(v <= 0.0f, a, one);
@@ -105,11 +141,14 @@ static vf slope(int kind, vf v, float a, float b)
     case SOFTSIGN: t = 1.0f + fabs(v); return 1.0f / (t * t);
     case GELU: gelu(v, &t); return t;
     case GELU_TANH:
-        t = tanh(SQRT_2_PI * v * (1.0f + 0.044715f * v * v));
+        v = PICK(fabs(v) > TANH_FAR, copysign((vf)(TANH_FAR), v), v);
+        t = tanh_of(SQRT_2_PI * v * (1.0f + 0.044715f * v * v));
         return 0.5f * (1.0f + t) +
                0.5f * v * (1.0f - t * t) * SQRT_2_PI * (1.0f + 3.0f * 0.044715f * v * v);
-    case SWISH: s = sigmoid(a * v); return fma(a * v * s, 1.0f - s, s);
-    case MISH: t = tanh(softplus(v)); return fma(v * sigmoid(v), 1.0f - t * t, t);
+    case SWISH: swish(v, a, &t); return t;
+    case MISH:
+        t = tanh_of(softplus(v));
+        return PICK(fabs(v) > FAR, t, fma(v * sigmoid(v), 1.0f - t * t, t));
     case ERF: return M_2_SQRTPI_F * exp(-v * v);
     case EXP: return v; // of y
     case LOG: return 1.0f / v;
@@ -117,8 +156,8 @@ static vf slope(int kind, vf v, float a, float b)
     case RECIPROCAL: return -v * v;     // of y
     case ABS: return PICK(v > 0.0f, one, PICK(v < 0.0f, -one, v));
     case NEG: return -one;
-    case SIN: return cos(v);
-    case COS: return -sin(v);
+    case SIN: return wave(v, true);
+    case COS: return -wave(v, false);
     default: return (vf)(0.0f);
     }
 }
@@ -140,11 +179,8 @@ static void store_far(vf v, global float *p)
 // OF_OUTPUT: slope() wants the output.
 static vf smooth(vf x, float a, float b, vf *d)
 {
-    if (SMOOTH == SWISH) {
-        vf s = sigmoid(a * x);
-        *d = fma(a * x * s, 1.0f - s, s);
-        return x * s;
-    }
+    if (SMOOTH == SWISH)
+        return swish(x, a, d);
     if (SMOOTH == GELU)
         return gelu(x, d);
     vf y = unary(SMOOTH, x, a, b);

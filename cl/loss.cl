@@ -90,6 +90,7 @@ static float row_divergence(const logits *a, const logits *b, int count, local f
         vf log_p = log_probability(a, k, n), log_q = log_probability(b, k, n);
         vf p = exp(log_p), u = log_p - log_q;
         vf term = PICK(fabs(u) < 1.0f, p * (u + expm1(-u)), p * u - p + exp(log_q));
+        term = PICK(p == 0.0f, exp(log_q), term); // p u is 0 then, with logits of -infinity, too
         sum += vfirst(n, term, (vf)(0.0f));
     }
     return row_join(sum, true, scratch);
@@ -218,7 +219,7 @@ kernel void loss_grad(int count, int per, global const float *z, int z0, int pit
                 vf log_p = log_probability(&a, k, n), log_q = log_probability(&b, k, n);
                 vf p = exp(log_p), u = log_p - log_q;
                 if (labelled)
-                    g = weight * g + weight_p * p * (u - divergence);
+                    g = weight * g + weight_p * PICK(p == 0.0f, 0.0f, p * (u - divergence));
                 else
                     g = weight * PICK(fabs(u) < 1.0f, p * expm1(-u), exp(log_q) - p);
             } else {

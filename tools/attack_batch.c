@@ -283,21 +283,41 @@ fail:
     return err;
 }
 
-// Saves and judges the first `rows` rows, and draws their panels.
+// Whether a failure is of one file, so that the other pictures may go on.
+static bool of_one_file(int err)
+{
+    return err == GB_ERR_IO || err == GB_ERR_FORMAT;
+}
+
+// Saves and judges the first `rows` rows, and draws their panels. What cannot be written is said
+// for each picture: the disk may be full for a large one and not for the next.
 static int conclude(attack_task *t, size_t rows)
 {
+    size_t kept = 0;
     int err = 0;
-    for (size_t r = 0; r < rows; r++)
-        GB_TRY(save(t, r));
-    GB_TRY(gb_session_logits(gb_attack_session(t->attack), t->logits, t->attacked, rows));
     for (size_t r = 0; r < rows; r++) {
+        err = save(t, r);
+        if (err >= 0)
+            move_row(t, kept++, r);
+        else if (of_one_file(err))
+            fail_image(t, t->image[r]);
+        else
+            goto fail;
+    }
+    GB_TRY(gb_session_logits(gb_attack_session(t->attack), t->logits, t->attacked, kept));
+    for (size_t r = 0; r < kept; r++) {
         gb_report_image *image = t->image[r];
         image->adversarial = judge(t, r);
         bool fooled = t->target >= 0 ? image->adversarial.index == t->target
                                      : image->adversarial.index != image->label;
         image->success = image->verified && fooled;
-        GB_TRY(draw(t, r));
+        err = draw(t, r);
+        if (of_one_file(err))
+            cli_error(t->cli, image->input); // the result itself is there
+        else
+            GB_TRY(err);
     }
+    err = 0;
 fail:
     return err;
 }

@@ -156,10 +156,10 @@ int cli_end(const cli *c, int err)
     if (c->rehearsal.here) // it did not come to a session; the first process says why
         _exit(EXIT_FAILED);
     clear_progress();
-    if (fflush(stdout) < 0 || ferror(stdout)) {
-        if (err >= 0)
-            err = gb_fail(GB_ERR_IO, "standard output: %s", strerror(errno));
-    }
+    const int unwritten = fflush(stdout);
+    if (err >= 0 && (unwritten || ferror(stdout)))
+        err = gb_fail(GB_ERR_IO, "standard output: %s",
+                      unwritten ? strerror(errno) : "not everything could be written");
     snprintf(name, sizeof name, "gibbon %s", c->command->name);
     gb_failures_text(stderr, &c->failures, name);
     if (err >= 0)

@@ -59,7 +59,7 @@ static void tell(task *t, const gb_item *item, float *scores)
         gb_labels_text(label, sizeof label, &t->p.labels, best);
         if (t->v.cli.json)
             json_array_append_new(top, json_pack("{s:i, s:o, s:f}", "class", best, "name",
-                                                 known ? json_string(label) : json_null(),
+                                                 gb_report_text_json(known ? label : NULL),
                                                  "probability", (double)t->shares[best]));
         else
             gb_say("  %6.2f %%  %4d  %s\n", 100 * (double)t->shares[best], best,

@@ -162,9 +162,9 @@ static int conclude(eval_task *t, gb_metrics *m, double seconds)
         .ranks = t->cli->ranks.size, .data = t->data, .data_classes = t->data_classes,
         .config = attack ? gb_attack_get_config(t->attack) : NULL, .class_name = t->class_name,
         .metrics = m, .bad = t->bad, .n_bad = t->n_bad, .earlier = t->earlier, .seconds = seconds};
+    GB_TRY(print_report(t, &report)); // first, as the disk may be full
     if (t->cli->output)
         GB_TRY(gb_eval_write(t->cli->output, &report));
-    GB_TRY(print_report(t, &report));
 fail:
     return err;
 }
@@ -224,6 +224,10 @@ static int execute(eval_task *t, const values *v, bool *below)
     cli_catch_interrupt();
     double start = cli_seconds();
     ended = eval_work(t);
+    if (ended == GB_ERR_IO && c->ranks.size <= 1) { // the record: what was computed is told
+        cli_error(c, c->output ? c->output : c->words.text[1]);
+        ended = 0;
+    }
     GB_TRY(ended == GB_ERR_CANCELLED ? 0 : ended);
     if (c->ranks.rank)
         goto fail;

@@ -50,12 +50,11 @@ static json_t *shape_json(const gb_shape *shape)
 
 static json_t *values_json(gb_value *const *value, size_t count)
 {
-    static const char *const type[] = {"float32", "float64", "int64", "bool"};
     json_t *json = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(json, json_pack("{s:o, s:s, s:o}", "name",
                                               gb_report_text_json(value[i]->name), "type",
-                                              type[value[i]->type], "shape",
+                                              gb_type_name(value[i]->type, value[i]->ints), "shape",
                                               shape_json(&value[i]->shape)));
     return json;
 }
@@ -110,9 +109,10 @@ static int gather_layers(json_t *report, const char *path, const gb_graph *model
     for (size_t i = 0; i < instance->n_node; i++) {
         const gb_node *n = instance->node[i];
         sum += flops(n);
-        json_t *layer = json_pack("{s:o, s:s, s:o, s:I, s:f}", "name", gb_report_text_json(n->name),
-                                  "type", n->type, "output", shape_json(&n->out[0]->shape),
-                                  "parameters", (json_int_t)parameters(n->in, (size_t)n->n_in),
+        json_t *layer = json_pack("{s:o, s:o, s:o, s:I, s:f}", "name", gb_report_text_json(n->name),
+                                  "type", gb_report_text_json(n->type), "output",
+                                  shape_json(&n->out[0]->shape), "parameters",
+                                  (json_int_t)parameters(n->in, (size_t)n->n_in),
                                   "flops", flops(n));
         json_array_append_new(list, layer);
     }
@@ -167,7 +167,8 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
         const size_t before = gb_device_allocated(dev);
         err = gb_session_create(&s, dev, model, &options);
         if (err < 0) { // no gradient, or too large: the rest is of interest all the same
-            put(plans, name[grad], json_pack("{s:s}", "error", gb_last_error()));
+            put(plans, name[grad], json_pack("{s:o}", "error",
+                                             gb_report_text_json(gb_last_error())));
             continue;
         }
         const gb_session_stats *t = gb_session_get_stats(s);

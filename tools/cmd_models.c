@@ -5,6 +5,7 @@
 #include "models/builtin.h"
 #include "onnx/load.h"
 #include "onnx/save.h"
+#include "report/report.h"
 
 #include <string.h>
 
@@ -49,11 +50,6 @@ static json_t *class_names(const gb_graph *g)
     return names ? names : json_null();
 }
 
-static json_t *optional(const char *text)
-{
-    return text ? json_string(text) : json_null();
-}
-
 static json_t *shape_json(int64_t channels, int64_t height, int64_t width)
 {
     return json_pack("[I,I,I]", (json_int_t)channels, (json_int_t)height, (json_int_t)width);
@@ -63,10 +59,11 @@ static json_t *trained_json(const gb_builtin *b, const gb_graph *g)
 {
     const int64_t *dim = g->in[0]->shape.dim;
     return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:I}", "name", b->name, "summary",
-                     optional(gb_graph_meta(g, GB_SUMMARY_META)), "input",
+                     gb_report_text_json(gb_graph_meta(g, GB_SUMMARY_META)), "input",
                      shape_json(dim[1], dim[2], dim[3]), "classes", (json_int_t)class_count(g),
                      "class_names", class_names(g), "data",
-                     optional(gb_graph_meta(g, GB_DATA_META)), "bytes", (json_int_t)b->size);
+                     gb_report_text_json(gb_graph_meta(g, GB_DATA_META)), "bytes",
+                     (json_int_t)b->size);
 }
 
 static json_t *arch_json(const gb_arch *a)
@@ -151,7 +148,9 @@ static int write_model(const values *v)
     }
     GB_TRY(gb_onnx_save(c->output, model, NULL, 0));
     if (c->json)
-        err = cli_print_json(json_pack("{s:s, s:s}", "name", c->words.text[0], "file", c->output));
+        err = cli_print_json(json_pack("{s:o, s:o}", "name",
+                                       gb_report_text_json(c->words.text[0]), "file",
+                                       gb_report_text_json(c->output)));
     else
         gb_say("%s\n", c->output);
 fail:

@@ -1,4 +1,5 @@
 // gibbon run: a bare model on arrays: its outputs and, if asked, vector-Jacobian products.
+#include "array_file.h"
 #include "cli.h"
 #include "model.h"
 
@@ -19,7 +20,8 @@ typedef struct values {
 static const option_entry table[] = {
     {"input", 'i', OPTION_TEXTS, offsetof(values, input), "[NAME=]FILE",
      "an input as .npy; without a name the next input in the model's order (repeat per input)"},
-    CLI_OUTPUT("where the outputs go, as OUTPUT.npy ('/' and ':' become '_')"),
+    CLI_OUTPUT("where the outputs go, as OUTPUT.npy: '/', ':' and what is no text become '_', and "
+               "names that are the same then get ~2, ~3 ..."),
     {"grad", 0, OPTION_TEXT, offsetof(values, grad), "OUTPUT=FILE",
      "also the gradient of sum(OUTPUT * FILE.npy) to every float input, as INPUT.grad.npy"},
     CLI_BATCH,
@@ -67,14 +69,6 @@ static int find_value(const gb_value **out, gb_value *const *value, size_t count
                    model_names(names, sizeof names, value, count));
 }
 
-static int64_t npy_count(const gb_npy *npy)
-{
-    int64_t count = 1;
-    for (int i = 0; i < npy->rank; i++)
-        count *= npy->dim[i];
-    return count;
-}
-
 static bool fits_whole(const gb_value *value, const gb_npy *npy)
 {
     bool same = value->shape.rank == npy->rank;
@@ -90,10 +84,21 @@ static int bind_integers(task *t, feed *f)
     gb_tensor *tensor = gb_tensor_create(&t->arena, f->value->type, &shape);
     if (!tensor)
         return GB_ERR_NOMEM;
-    for (int64_t i = 0; i < npy_count(&f->npy); i++)
-        gb_tensor_set(tensor, i, f->npy.data[i]);
+    tensor->ints = f->value->ints;
+    memcpy(tensor->data, f->npy.ints, gb_tensor_bytes(tensor));
     t->binding[t->n_binding++] = (gb_binding){.name = f->value->name, .data = tensor};
     return 0;
+}
+
+// Integers as they are: nothing of them goes through a float.
+static int read_array(feed *f)
+{
+    const gb_value *v = f->value;
+    if (v->type == GB_F32)
+        return gb_npy_read(&f->npy, f->path);
+    const bool is_bool = v->type == GB_BOOL;
+    return gb_npy_read_ints(&f->npy, f->path, is_bool ? 1 : gb_int_bits(v->ints),
+                            !is_bool && gb_int_is_signed(v->ints));
 }
 
 static int read_inputs(task *t)
@@ -125,7 +130,7 @@ static int read_inputs(task *t)
                            f ? "this input is given twice" : "every input has its file already",
                            model_names(names, sizeof names, t->model->in, count));
         f->path = path;
-        GB_TRY(gb_npy_read(&f->npy, path));
+        GB_TRY(read_array(f));
     }
     for (size_t i = 0; i < count; i++) {
         feed *f = &t->input[i];
@@ -178,17 +183,26 @@ static int check_shape(const task *t, const gb_io *io, const feed *f)
 // An array of the session and its counterpart in a file, of all rows.
 typedef struct slot {
     const gb_io *io;
-    const char *name; // of the file
+    const char *name;
+    const gb_value *value; // of an output of the graph: its type, and its numbers if constant
     const feed *from; // sent: where from
     float *data;      // received: where to
     size_t row;       // numbers in a row; without rows, in the whole
 } slot;
 
-static int make_slot(task *t, slot *out, const gb_io *io, const char *name, const feed *from)
+// An output of integers that no picture changes: what is exact is on the host.
+static const gb_tensor *exact(const slot *s)
+{
+    return s->value && s->value->type == GB_I64 ? s->value->data : NULL;
+}
+
+static int make_slot(task *t, slot *out, const gb_io *io, const char *name, const feed *from,
+                     const gb_value *value)
 {
     size_t count = (size_t)gb_shape_count(&io->shape);
     bool by_rows = io->shape.rank && io->shape.dim[0] == t->batch;
-    *out = (slot){.io = io, .name = name, .from = from, .row = count};
+    *out = (slot){.io = io, .name = name, .from = from, .row = count, .value = value};
+    by_rows = by_rows && !exact(out);
     if (t->n && !by_rows)
         return gb_fail(GB_ERR_UNSUPPORTED, "'%s' has no rows to split into batches of %lld", name,
                        (long long)t->batch);
@@ -212,35 +226,66 @@ static int send(task *t, const slot *s, size_t first, size_t rows, float *scratc
 
 static int receive(task *t, const slot *s, size_t first, size_t rows, float *scratch)
 {
-    int err = gb_session_download(t->session, s->io, scratch);
+    int err = exact(s) ? 0 : gb_session_download(t->session, s->io, scratch);
     if (err >= 0)
         memcpy(s->data + first * s->row, scratch, rows * s->row * sizeof *scratch);
     return err;
 }
 
-static int write_slot(task *t, const slot *s, const char *kind)
+// A name whose file is called otherwise; a terminal's control codes do not reach it.
+static void print_name(const char *name)
+{
+    fputs("  '", stdout);
+    for (; *name; name++)
+        putchar((unsigned char)*name < 32 || *name == 127 ? '?' : *name);
+    putchar('\'');
+}
+
+static int write_slot(task *t, const slot *s, const char *file, const char *kind)
 {
     gb_shape shape = s->io->shape;
+    gb_dtype type = s->value ? s->value->type : GB_F32;
+    gb_int ints = s->value ? s->value->ints : GB_INT64;
     char text[128];
     int err = 0;
     if (t->n)
         shape.dim[0] = t->n;
-    char *path = gb_arena_printf(&t->arena, "%s/%s.npy", t->v.cli.output, s->name);
+    char *path = gb_arena_printf(&t->arena, "%s/%s.npy", t->v.cli.output, file);
     if (!path)
         return GB_ERR_NOMEM;
-    for (char *p = path + strlen(t->v.cli.output) + 1; *p; p++)
-        *p = *p == '/' || *p == ':' ? '_' : *p;
-    GB_TRY(gb_npy_write(path, s->data, shape.rank, shape.dim));
+    GB_TRY(exact(s) ? array_file_write_tensor(path, exact(s))
+                    : array_file_write(path, type, ints, &shape, s->data));
     if (!t->v.cli.json) {
-        gb_say("%s  %s\n", path, gb_shape_text(text, sizeof text, &shape));
+        gb_say("%s  %s", path, gb_shape_text(text, sizeof text, &shape));
+        if (strchr(file, '~'))
+            print_name(s->name);
+        putchar('\n');
         return 0;
     }
     json_t *dims = json_array();
     for (int i = 0; i < shape.rank; i++)
         json_array_append_new(dims, json_integer(shape.dim[i]));
     json_array_append_new(json_object_get(t->report, kind),
-                          json_pack("{s:o, s:o, s:o}", "name", gb_report_text_json(s->name),
-                                    "shape", dims, "file", gb_report_text_json(path)));
+                          json_pack("{s:o, s:s, s:o, s:o}", "name", gb_report_text_json(s->name),
+                                    "type", gb_type_name(type, ints), "shape", dims, "file",
+                                    gb_report_text_json(path)));
+fail:
+    return err;
+}
+
+// Writes what was received; the first n_out of it are the model's outputs.
+static int write_slots(task *t, const slot *got, size_t n, size_t n_out)
+{
+    const char **name = gb_arena_array(&t->arena, n, sizeof *name);
+    char **file = gb_arena_array(&t->arena, n, sizeof *file);
+    int err = name && file ? 0 : GB_ERR_NOMEM;
+    for (size_t i = 0; i < n && err == 0; i++)
+        name[i] = got[i].name;
+    GB_TRY(err);
+    GB_TRY(array_file_names(file, &t->arena, name, n));
+    GB_TRY(gb_make_dirs(t->v.cli.output));
+    for (size_t i = 0; i < n; i++)
+        GB_TRY(write_slot(t, &got[i], file[i], i < n_out ? "outputs" : "gradients"));
 fail:
     return err;
 }
@@ -260,17 +305,19 @@ static int compute(task *t)
         while (strcmp(from->value->name, io->name))
             from++;
         char *name = gb_arena_printf(&t->arena, "%s.grad", io->name);
-        GB_TRY(name ? make_slot(t, &sent[i], io, io->name, from) : GB_ERR_NOMEM);
+        GB_TRY(name ? make_slot(t, &sent[i], io, io->name, from, NULL) : GB_ERR_NOMEM);
         if (t->v.grad)
-            GB_TRY(make_slot(t, &got[n_out + i], gb_session_grad(t->session, i), name, NULL));
+            GB_TRY(make_slot(t, &got[n_out + i], gb_session_grad(t->session, i), name, NULL,
+                             NULL));
     }
     for (size_t i = 0; i < n_out && err >= 0; i++) {
         const gb_io *io = gb_session_output(t->session, i);
-        GB_TRY(make_slot(t, &got[i], io, io->name, NULL));
+        GB_TRY(make_slot(t, &got[i], io, io->name, NULL,
+                         gb_session_graph(t->session)->out[i]));
     }
     if (t->v.grad)
         GB_TRY(make_slot(t, &sent[n_in], gb_session_seed(t->session), t->seed.value->name,
-                         &t->seed));
+                         &t->seed, NULL));
     for (size_t i = 0; i < n_sent + n_got && err >= 0; i++) {
         const slot *s = i < n_sent ? &sent[i] : &got[i - n_sent];
         size_t count = (size_t)gb_shape_count(&s->io->shape);
@@ -288,9 +335,7 @@ static int compute(task *t)
             GB_TRY(receive(t, &got[i], first, rows, scratch));
     }
     GB_TRY(err);
-    GB_TRY(gb_make_dirs(t->v.cli.output));
-    for (size_t i = 0; i < n_got; i++)
-        GB_TRY(write_slot(t, &got[i], i < n_out ? "outputs" : "gradients"));
+    GB_TRY(write_slots(t, got, n_got, n_out));
 fail:
     return err;
 }
@@ -378,6 +423,7 @@ const cli_command cmd_run = {
     .summary = "run a bare model on arrays, with gradients if asked",
     .details = "Nothing is done to the arrays: no preprocessing. Their leading dimension is the\n"
                "batch where the model leaves it open; --batch splits it, unless rows depend on\n"
-               "each other.",
+               "each other. Integers and booleans are read exactly and written in the model's own\n"
+               "type.",
     .run = run,
 };

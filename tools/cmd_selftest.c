@@ -28,9 +28,9 @@ static bool on_case(void *user, const gb_case *tested, gb_case_form form, int st
     gb_case_text(text, sizeof text, tested);
     cli_progress(&v->cli, "%zu: %s", ++v->done, text);
     if (status < 0 && v->cli.json)
-        json_array_append_new(v->failures, json_pack("{s:s, s:s, s:s}", "case", text, "form",
+        json_array_append_new(v->failures, json_pack("{s:s, s:s, s:o}", "case", text, "form",
                                                      gb_case_form_name[form], "reason",
-                                                     gb_last_error()));
+                                                     gb_report_text_json(gb_last_error())));
     else if (status < 0)
         gb_say("FAILED  %s (%s): %s\n", text, gb_case_form_name[form], gb_last_error());
     else if (v->cli.verbose && !v->cli.json)

@@ -7,6 +7,7 @@
 #include "models/builtin.h"
 #include "onnx/save.h"
 #include "report/curve.h"
+#include "report/report.h"
 #include "train/log.h"
 
 #include <math.h>
@@ -297,7 +298,8 @@ static int print_json(const task *t)
                               "pgd_accuracy", number(e->pgd_accuracy), "images_per_second",
                               number(e->images / e->seconds), "seconds", number(e->seconds)));
     }
-    return cli_print_json(json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "model", t->v.cli.output,
+    return cli_print_json(json_pack("{s:o, s:I, s:I, s:I, s:s, s:o}", "model",
+                                    gb_report_text_json(t->v.cli.output),
                                     "parameters", (json_int_t)gb_trainer_parameters(t->trainer),
                                     "images", (json_int_t)t->data->count, "classes",
                                     (json_int_t)t->data->classes, "label_source",
@@ -371,10 +373,11 @@ static int execute(task *t)
         gb_ranks_abort(&c->ranks, EXIT_FAILED); // the others wait for this rank
     if (err == GB_ERR_CANCELLED)
         err = gb_fail(err, "interrupted; --resume goes on from %s", t->checkpoint);
+    const bool told = c->json && !t->v.cli.ranks.rank;
+    const int printed = told ? print_json(t) : 0; // the epochs so far, whatever ended the training
     GB_TRY(err);
     GB_TRY(t->written);
-    if (c->json && !t->v.cli.ranks.rank)
-        GB_TRY(print_json(t));
+    GB_TRY(printed);
 fail:
     return err;
 }

@@ -115,9 +115,9 @@ static int print_json(const cli *c, const gb_tune_result *r, double seconds)
         json_array_append_new(layers, one);
     }
     for (size_t i = 0; i < r->n_rejected; i++)
-        json_array_append_new(rejected, json_pack("{s:s, s:s, s:s}", "key", r->rejected[i].key,
+        json_array_append_new(rejected, json_pack("{s:s, s:s, s:o}", "key", r->rejected[i].key,
                                                   "way", r->rejected[i].way, "why",
-                                                  r->rejected[i].why));
+                                                  gb_report_text_json(r->rejected[i].why)));
     return cli_print_json(json_pack(
         "{s:{s:o}, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:f, s:f, s:f}}", "model", "path",
         gb_report_text_json(c->words.text[0]), "identity", gb_report_text_json(r->identity),

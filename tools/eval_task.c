@@ -322,8 +322,8 @@ int eval_work(eval_task *t)
     if (ended < 0 && ended != GB_ERR_CANCELLED)
         gb_ranks_abort(ranks, EXIT_FAILED); // others are at work for a long time
     ended = gb_ranks_agree(ranks, ended);
-    if (ended == GB_ERR_CANCELLED || ended >= 0)
-        GB_TRY(gather(t, first));
+    if (ended == GB_ERR_CANCELLED || ended == GB_ERR_IO || ended >= 0)
+        GB_TRY(gather(t, first)); // rows that cannot be kept are there all the same
     if (t->cli->output && !ranks->rank) {
         gb_record record = record_of(t);
         int kept = gb_record_end(&record, &t->rows);

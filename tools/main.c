@@ -1,7 +1,11 @@
 // The program's front door: finds the subcommand and hands it its words.
 #include "cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_command *const commands[] = {
     &cmd_devices, &cmd_info, &cmd_run, &cmd_classify, &cmd_attack, &cmd_eval, &cmd_transfer,
@@ -33,8 +37,20 @@ static int end(const char *name, int code)
     return flushed == EXIT_DONE ? code : flushed;
 }
 
+// A standard file that is closed gives its number to the next file that is opened, and what is
+// printed would go there. /dev/null takes its place, opened the wrong way round, so that reading
+// and writing fail as they do on a closed file.
+static void hold_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_files();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

@@ -95,13 +95,14 @@ static int evaluate(gb_folding *f, gb_node *node, const gb_tensor **in, gb_tenso
             err = gb_fail(GB_ERR_NOMEM, "%s: out of memory for its result", gb_node_text(node));
             goto fail;
         }
-        *t = (gb_tensor){.type = v->type, .shape = v->shape, .data = data};
+        *t = (gb_tensor){.type = v->type, .ints = v->ints, .shape = v->shape, .data = data};
         out[i] = t;
     }
     GB_TRY(node->op->eval(node, in, out));
     for (int i = 0; i < node->n_out; i++) {
         if (!node->out[i])
             continue;
+        gb_tensor_wrap(out[i]);
         node->out[i]->data = out[i];
         node->out[i]->producer = NULL;
     }

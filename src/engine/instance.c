@@ -68,6 +68,7 @@ static int add_bound(build *b, const gb_value *input, const gb_tensor *data)
     gb_tensor *copy = gb_tensor_create(&b->g->arena, input->type, &data->shape);
     if (!copy)
         return GB_ERR_NOMEM;
+    copy->ints = input->ints;
     if (copy->type == data->type)
         memcpy(copy->data, data->data, gb_tensor_bytes(copy));
     for (int64_t i = 0; copy->type != data->type && i < gb_shape_count(&copy->shape); i++)
@@ -92,6 +93,7 @@ static int add_inputs(build *b)
         if (!v)
             return GB_ERR_NOMEM;
         v->type = input->type;
+        v->ints = input->ints;
         v->shape = input->shape;
         bool by_image = v->shape.rank > 0 &&
                         (v->shape.dim[0] < 0 || v->shape.dim[0] == b->g->batch_in_model);
@@ -192,7 +194,8 @@ static int is_noop(bool *noop, const gb_node *node)
         if (node->out[i])
             return 0;
     const gb_value *x = node->n_in > 0 ? node->in[0] : NULL, *y = node->out[0];
-    if (!x || !y || x->type != y->type || !gb_shape_equal(&x->shape, &y->shape))
+    if (!x || !y || x->type != y->type || x->ints != y->ints ||
+        !gb_shape_equal(&x->shape, &y->shape))
         return 0;
     for (size_t i = 0; i < GB_COUNT(renames); i++)
         if (strcmp(node->type, renames[i]) == 0)

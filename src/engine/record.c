@@ -130,6 +130,10 @@ int gb_record_forward(gb_session *s, bool grad)
     for (size_t i = 0; i < g->n_node; i++)
         GB_TRY(record_node(e, g->node[i], false));
     for (size_t i = 0; i < g->n_out; i++) {
+        if (g->out[i]->data && g->out[i]->type == GB_I64) { // exact where it is
+            s->out[i] = (gb_io){.name = g->out[i]->name, .shape = g->out[i]->shape};
+            continue;
+        }
         make_io(e, &s->out[i], g->out[i]->name, &g->out[i]->shape, GB_ORDER_PLAIN);
         const gb_view *view = gb_emit_in(e, g->out[i], GB_ORDER_PLAIN);
         gb_emit_copy(e, &g->out[i]->shape, &s->out[i].view, view, false);

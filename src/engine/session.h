@@ -75,7 +75,8 @@ typedef struct gb_io {
 size_t gb_session_inputs(const gb_session *s);
 size_t gb_session_outputs(const gb_session *s);
 const gb_io *gb_session_input(const gb_session *s, size_t i);
-const gb_io *gb_session_output(const gb_session *s, size_t i); // with a loss: 0 is the logits
+const gb_io *gb_session_output(const gb_session *s, size_t i); // with a loss: 0 is the logits;
+        // constant integers have no buffer, as they are exact in gb_session_graph(s)->out[i]->data
 const gb_io *gb_session_grad(const gb_session *s, size_t i);   // dL/d(input i); NULL without grad
 const gb_io *gb_session_seed(const gb_session *s);             // upload dL/d(output) here
 // What a loss reads, for the caller to write; NULL where there is none of it.

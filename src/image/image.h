@@ -55,19 +55,26 @@ int gb_image_decode_fit(gb_image *out, const void *bytes, size_t size, const cha
 void gb_image_to_chw(float *out, const gb_image *in);
 int gb_image_from_chw(gb_image *out, const float *chw, int channels, int height, int width);
 
-// NPY 1.0-3.0, little-endian, C order: f2, f4, f8, u1, i1, i4, i8, b1 become float; anything else
-// is an error.
+// NPY 1.0-3.0, little-endian, C order: f2, f4, f8, u1-u8, i1-i8 and b1 become float; anything
+// else is an error, and so is an integer that a float rounds.
 typedef struct gb_npy {
     int rank;
     int64_t dim[8];
-    float *data; // malloc'ed
+    float *data;   // malloc'ed
+    int64_t *ints; // in its place, of gb_npy_read_ints
 } gb_npy;
 int gb_npy_read(gb_npy *out, const char *path);
+// As integers of 1 (booleans), 8, 16, 32 or 64 bits, exactly, or else GB_ERR_ARG; uint64 as
+// their bits.
+int gb_npy_read_ints(gb_npy *out, const char *path, int bits, bool is_signed);
 int gb_npy_decode(gb_npy *out, const void *bytes, size_t size, const char *name);
 int gb_npy_shape(gb_npy *out, const char *path); // rank and dim alone; data stays NULL
 // `count` rows (entries of the leading dimension) from `first` on, without reading the others.
 int gb_npy_read_rows(gb_npy *out, const char *path, int64_t first, int64_t count);
 int gb_npy_write(const char *path, const float *data, int rank, const int64_t *dim); // atomic
+// The same of elements of numpy's type `code` ("i8", "b1"), dense and little-endian.
+int gb_npy_write_as(const char *path, const char *code, const void *data, int rank,
+                    const int64_t *dim);
 void gb_npy_finish(gb_npy *npy);
 
 #endif

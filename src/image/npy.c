@@ -1,4 +1,4 @@
-// NPY in and out: numpy's file format for one array, versions 1.0 to 3.0.
+// NPY in: numpy's file format for one array, versions 1.0 to 3.0.
 //
 // 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4,
 // little-endian), the header, the data. The header is a Python dict with the keys descr,
@@ -6,6 +6,7 @@
 #include "image/image.h"
 
 #include "base/file.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,12 +17,13 @@
 static const char magic[6] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y'};
 enum { MAX_RANK = GB_COUNT(((gb_npy *)0)->dim), MAX_HEADER = 1 << 16 };
 
-typedef enum element { F2, F4, F8, U1, I1, I4, I8, B1 } element;
+typedef enum element { F2, F4, F8, U1, U2, U4, U8, I1, I2, I4, I8, B1 } element;
 static const struct {
     const char *code;
     size_t size;
 } elements[] = {[F2] = {"f2", 2}, [F4] = {"f4", 4}, [F8] = {"f8", 8}, [U1] = {"u1", 1},
-                [I1] = {"i1", 1}, [I4] = {"i4", 4}, [I8] = {"i8", 8}, [B1] = {"b1", 1}};
+                [U2] = {"u2", 2}, [U4] = {"u4", 4}, [U8] = {"u8", 8}, [I1] = {"i1", 1},
+                [I2] = {"i2", 2}, [I4] = {"i4", 4}, [I8] = {"i8", 8}, [B1] = {"b1", 1}};
 
 typedef struct header {
     element type;
@@ -99,7 +101,7 @@ static int parse_type(header *h, parser *p)
         }
     }
     return gb_fail(GB_ERR_UNSUPPORTED,
-                   "%s: element type '%s' is not one of f2, f4, f8, u1, i1, i4, i8, b1",
+                   "%s: element type '%s' is not one of f2, f4, f8, u1 to u8, i1 to i8, b1",
                    p->name, text);
 }
 
@@ -231,43 +233,100 @@ static float from_half(uint16_t h)
     return h >> 15 ? -v : v;
 }
 
-static void to_float(float *out, const uint8_t *in, size_t count, element type)
+// An element as it is: a float, or an integer's bits and whether they have a sign.
+typedef struct number {
+    bool is_float, is_signed;
+    double f;
+    int64_t i;
+} number;
+
+static number read_number(const uint8_t *in, element type)
+{
+    union { // memcpy: the data need not be aligned in the file
+        uint16_t u16;
+        uint32_t u32;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        float f32;
+        double f64;
+    } v;
+    memcpy(&v, in, elements[type].size);
+    switch (type) {
+    case F2: return (number){.is_float = true, .f = (double)from_half(v.u16)};
+    case F4: return (number){.is_float = true, .f = (double)v.f32};
+    case F8: return (number){.is_float = true, .f = v.f64};
+    case U1: return (number){.i = *in};
+    case U2: return (number){.i = v.u16};
+    case U4: return (number){.i = v.u32};
+    case U8: return (number){.i = v.i64};
+    case I1: return (number){.is_signed = true, .i = *(const int8_t *)in};
+    case I2: return (number){.is_signed = true, .i = v.i16};
+    case I4: return (number){.is_signed = true, .i = v.i32};
+    case I8: return (number){.is_signed = true, .i = v.i64};
+    case B1: return (number){.i = *in != 0};
+    }
+    return (number){0};
+}
+
+static char *number_text(char *buf, size_t size, const number *n)
+{
+    if (n->is_float)
+        gb_format(buf, size, "%g", n->f);
+    else if (n->is_signed)
+        snprintf(buf, size, "%lld", (long long)n->i);
+    else
+        snprintf(buf, size, "%llu", (unsigned long long)n->i);
+    return buf;
+}
+
+// A float in another precision is rounded; an integer that would be is refused.
+static int to_float(float *out, const uint8_t *in, size_t count, element type, const char *name)
 {
     for (size_t i = 0; i < count; i++, in += elements[type].size) {
-        union { // memcpy: the data need not be aligned in the file
-            uint16_t u16;
-            float f32;
-            double f64;
-            int32_t i32;
-            int64_t i64;
-        } v;
-        memcpy(&v, in, elements[type].size);
-        switch (type) {
-        case F2: out[i] = from_half(v.u16); break;
-        case F4: out[i] = v.f32; break;
-        case F8: out[i] = (float)v.f64; break;
-        case U1: out[i] = (float)*in; break;
-        case I1: out[i] = (float)*(const int8_t *)in; break;
-        case I4: out[i] = (float)v.i32; break;
-        case I8: out[i] = (float)v.i64; break;
-        case B1: out[i] = *in != 0; break;
-        }
+        const number n = read_number(in, type);
+        char text[32];
+        out[i] = n.is_float ? (float)n.f : n.is_signed ? (float)n.i : (float)(uint64_t)n.i;
+        // a power of two beyond all integers of the type is no such integer again
+        bool exact = n.is_float ||
+                     (n.is_signed ? out[i] < 0x1p63f && (int64_t)out[i] == n.i
+                                  : out[i] < 0x1p64f && (uint64_t)out[i] == (uint64_t)n.i);
+        if (!exact)
+            return gb_fail(GB_ERR_UNSUPPORTED, "%s: float32 does not hold %s", name,
+                           number_text(text, sizeof text, &n));
     }
+    return 0;
+}
+
+static int allocate(void *data, size_t count, size_t each, const char *name)
+{
+    size_t size;
+    void *room = gb_mul_size(&size, count ? count : 1, each) ? malloc(size) : NULL;
+    *(void **)data = room;
+    return room ? 0 : gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu numbers", name, count);
+}
+
+static void set_shape(gb_npy *out, const header *h)
+{
+    out->rank = h->rank;
+    memcpy(out->dim, h->dim, sizeof out->dim);
 }
 
 // The result of `rows` rows at `bytes`; their size has been checked.
 static int convert(gb_npy *out, const header *h, const uint8_t *bytes, size_t rows,
                    const char *name)
 {
-    size_t size, count = rows * h->row_elements;
-    if (!gb_mul_size(&size, count ? count : 1, sizeof *out->data) || !(out->data = malloc(size)))
-        return gb_fail(GB_ERR_NOMEM, "%s: out of memory for %zu numbers", name, count);
-    out->rank = h->rank;
-    memcpy(out->dim, h->dim, sizeof out->dim);
+    size_t count = rows * h->row_elements;
+    int err = allocate(&out->data, count, sizeof *out->data, name);
+    if (err < 0)
+        return err;
+    set_shape(out, h);
     if (h->rank)
         out->dim[0] = (int64_t)rows;
-    to_float(out->data, bytes, count, h->type);
-    return 0;
+    err = to_float(out->data, bytes, count, h->type, name);
+    if (err < 0)
+        gb_npy_finish(out);
+    return err;
 }
 
 int gb_npy_decode(gb_npy *out, const void *bytes, size_t size, const char *name)
@@ -288,6 +347,55 @@ int gb_npy_read(gb_npy *out, const char *path)
         return err;
     err = gb_npy_decode(out, bytes, size, path);
     free(bytes);
+    return err;
+}
+
+// Whether a number is an integer of so many bits, and that integer's bits.
+static bool fits(int64_t *out, const number *n, int bits, bool is_signed)
+{
+    bool negative = n->is_float ? n->f < 0 : n->is_signed && n->i < 0;
+    uint64_t size; // without the sign
+    if (n->is_float && !(fabs(n->f) < 0x1p64 && n->f == trunc(n->f)))
+        return false;
+    if (n->is_float)
+        size = (uint64_t)fabs(n->f);
+    else
+        size = negative ? 0 - (uint64_t)n->i : (uint64_t)n->i;
+    *out = (int64_t)(negative ? 0 - size : size);
+    if (is_signed)
+        return size <= (UINT64_MAX >> (65 - bits)) + negative;
+    return !negative && size <= UINT64_MAX >> (64 - bits);
+}
+
+int gb_npy_read_ints(gb_npy *out, const char *path, int bits, bool is_signed)
+{
+    void *bytes;
+    size_t size;
+    header h;
+    *out = (gb_npy){0};
+    int err = gb_file_read(&bytes, &size, path);
+    if (err < 0)
+        return err;
+    err = parse_header(&h, bytes, size, size, path);
+    size_t count = err < 0 ? 0 : h.rows * h.row_elements;
+    if (err == 0)
+        err = allocate(&out->ints, count, sizeof *out->ints, path);
+    if (err == 0)
+        set_shape(out, &h);
+    const uint8_t *at = (const uint8_t *)bytes + (err < 0 ? 0 : h.start);
+    for (size_t i = 0; i < count && err == 0; i++, at += elements[h.type].size) {
+        const number n = read_number(at, h.type);
+        char text[32];
+        if (!fits(&out->ints[i], &n, bits, is_signed))
+            err = bits == 1 ? gb_fail(GB_ERR_ARG, "%s: %s is no bool", path,
+                                      number_text(text, sizeof text, &n))
+                            : gb_fail(GB_ERR_ARG, "%s: %s is no %sint%d", path,
+                                      number_text(text, sizeof text, &n), is_signed ? "" : "u",
+                                      bits);
+    }
+    free(bytes);
+    if (err < 0)
+        gb_npy_finish(out);
     return err;
 }
 
@@ -363,43 +471,9 @@ fail:
     return err;
 }
 
-int gb_npy_write(const char *path, const float *data, int rank, const int64_t *dim)
-{
-    // Version 1.0; the header is padded with spaces to a multiple of 64 bytes and ends in '\n'.
-    char dict[64 + 24 * MAX_RANK];
-    size_t n = (size_t)snprintf(dict, sizeof dict,
-                                "{'descr': '<f4', 'fortran_order': False, 'shape': (");
-    size_t bytes = sizeof *data;
-    if (rank < 0 || rank > MAX_RANK)
-        return gb_fail(GB_ERR_ARG, "%s: cannot write %d dimensions", path, rank);
-    for (int i = 0; i < rank; i++) {
-        n += (size_t)snprintf(dict + n, sizeof dict - n, "%lld,%s", (long long)dim[i],
-                              i + 1 < rank ? " " : "");
-        if (dim[i] < 0 || !gb_mul_size(&bytes, bytes, (size_t)dim[i]))
-            return gb_fail(GB_ERR_ARG, "%s: cannot write such a shape", path);
-    }
-    n += (size_t)snprintf(dict + n, sizeof dict - n, "), }");
-    const size_t head = gb_align(10 + n + 1, 64);
-    uint8_t *file = bytes <= SIZE_MAX - head ? malloc(head + bytes) : NULL;
-    if (!file)
-        return gb_fail(GB_ERR_NOMEM, "%s: out of memory", path);
-    memset(file, ' ', head);
-    memcpy(file, magic, sizeof magic);
-    file[6] = 1;
-    file[7] = 0;
-    file[8] = (uint8_t)((head - 10) & 255);
-    file[9] = (uint8_t)((head - 10) >> 8);
-    memcpy(file + 10, dict, n);
-    file[head - 1] = '\n';
-    if (bytes)
-        memcpy(file + head, data, bytes);
-    int err = gb_file_write(path, file, head + bytes);
-    free(file);
-    return err;
-}
-
 void gb_npy_finish(gb_npy *npy)
 {
     free(npy->data);
+    free(npy->ints);
     *npy = (gb_npy){0};
 }

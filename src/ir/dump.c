@@ -9,16 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *dtype_name(gb_dtype type)
+static const char *dtype_name(gb_dtype type, gb_int ints)
 {
     static const char *const name[] = {"f32", "f64", "i64", "bool"};
-    return name[type];
+    static const char *const of_ints[] = {"i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8"};
+    return type == GB_I64 ? of_ints[ints] : name[type];
 }
 
 static void put_value(FILE *file, const gb_value *value)
 {
     char text[192];
-    fprintf(file, "%s:%s[%s]", value->name, dtype_name(value->type),
+    fprintf(file, "%s:%s[%s]", value->name, dtype_name(value->type, value->ints),
             gb_shape_text(text, sizeof text, &value->shape));
 }
 
@@ -48,7 +49,7 @@ static void put_attr(FILE *file, const gb_attr *attr)
             fprintf(file, ",...");
         break;
     case GB_ATTR_TENSOR:
-        fprintf(file, "%s[%s]", dtype_name(attr->tensor->type),
+        fprintf(file, "%s[%s]", dtype_name(attr->tensor->type, attr->tensor->ints),
                 gb_shape_text(text, sizeof text, &attr->tensor->shape));
         break;
     }

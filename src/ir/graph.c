@@ -49,6 +49,7 @@ gb_value *gb_graph_constant(gb_graph *graph, const char *name, gb_tensor *data)
     if (!value)
         return NULL;
     value->type = data->type;
+    value->ints = data->ints;
     value->shape = data->shape;
     value->data = data;
     return value;

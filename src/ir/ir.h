@@ -16,6 +16,11 @@ enum { GB_MAX_RANK = 8 };
 // F64 exists for the reference evaluator only.
 typedef enum gb_dtype { GB_F32, GB_F64, GB_I64, GB_BOOL } gb_dtype;
 
+// Which integers GB_I64 stores: those of fewer bits wrap around as the model's own do. Those of
+// GB_UINT64 are stored as their bits.
+typedef enum gb_int { GB_INT64, GB_INT32, GB_INT16, GB_INT8, GB_UINT64, GB_UINT32, GB_UINT16,
+                      GB_UINT8 } gb_int;
+
 typedef struct gb_shape {
     int rank;
     int64_t dim[GB_MAX_RANK]; // -1: unknown (only in models)
@@ -24,6 +29,7 @@ typedef struct gb_shape {
 // A dense host tensor in ONNX's row-major order. gb_tensor_bytes gives the size of data.
 typedef struct gb_tensor {
     gb_dtype type;
+    gb_int ints; // where type is GB_I64
     gb_shape shape;
     void *data; // float, double or int64_t
 } gb_tensor;
@@ -57,6 +63,7 @@ typedef struct gb_images {
 typedef struct gb_value {
     const char *name;
     gb_dtype type;
+    gb_int ints; // where type is GB_I64
     gb_shape shape;
     gb_tensor *data;   // not NULL: a constant
     gb_node *producer; // NULL: a graph input or a constant
@@ -149,7 +156,13 @@ char *gb_shape_text(char *buf, size_t size, const gb_shape *shape);
 // Numpy broadcasting of a and b; GB_ERR_ARG where they do not fit.
 int gb_shape_broadcast(gb_shape *out, const gb_shape *a, const gb_shape *b);
 
+// "float32", "int64", "uint8", "bool"; ints counts for GB_I64 alone.
+const char *gb_type_name(gb_dtype type, gb_int ints);
 size_t gb_dtype_size(gb_dtype type);
+int gb_int_bits(gb_int ints);
+bool gb_int_is_signed(gb_int ints);
+// The low bits of v as such an integer.
+int64_t gb_int_wrap(int64_t v, gb_int ints);
 size_t gb_tensor_bytes(const gb_tensor *t);
 // A zeroed tensor in the arena, its size checked for overflow (and against an absurd 2^40 bytes).
 gb_tensor *gb_tensor_create(gb_arena *arena, gb_dtype type, const gb_shape *shape);
@@ -159,6 +172,8 @@ gb_tensor *gb_tensor_adopt(gb_arena *arena, gb_dtype type, const gb_shape *shape
 double gb_tensor_get(const gb_tensor *t, int64_t i);
 void gb_tensor_set(gb_tensor *t, int64_t i, double v);
 int64_t gb_tensor_int(const gb_tensor *t, int64_t i);
+// Wraps the elements that an evaluator has computed in 64 bits to what t->ints holds.
+void gb_tensor_wrap(gb_tensor *t);
 
 // --- building and reading graphs (ir/graph.c) ---
 

@@ -46,6 +46,7 @@ static int define_constant(loader *l, const char *name, gb_tensor *data)
         return gb_fail(GB_ERR_FORMAT, "two constants are called '%.200s'", name);
     value->data = data;
     value->type = data->type;
+    value->ints = data->ints;
     value->shape = data->shape;
     return 0;
 }
@@ -102,7 +103,7 @@ static int load_type(gb_value *value, const Onnx__ValueInfoProto *info)
                            result.dim[i]);
     }
     value->shape = result;
-    return gb_onnx_dtype(&value->type, tensor->elem_type);
+    return gb_onnx_dtype(&value->type, &value->ints, tensor->elem_type);
 }
 
 static int load_initializers(loader *l, Onnx__GraphProto *proto)
@@ -156,6 +157,7 @@ static int load_outputs(loader *l, const Onnx__GraphProto *proto)
         gb_value declared = {0};
         if (value->producer && load_type(&declared, proto->output[i]) == 0) {
             value->type = declared.type;
+            value->ints = declared.ints;
             value->shape = declared.shape;
         }
         GB_TRY(gb_graph_add_output(l->graph, value));

@@ -18,8 +18,10 @@ enum {
     GB_ONNX_ATTR_GRAPH, GB_ONNX_ATTR_FLOATS, GB_ONNX_ATTR_INTS
 };
 
-// The storage class of an ONNX element type; GB_ERR_UNSUPPORTED for strings, complex and the like.
-int gb_onnx_dtype(gb_dtype *out, int32_t code);
+// What stores an ONNX element type; GB_ERR_UNSUPPORTED for strings, complex and the like.
+int gb_onnx_dtype(gb_dtype *out, gb_int *ints, int32_t code);
+// The element type that stores it without loss.
+int32_t gb_onnx_code(gb_dtype type, gb_int ints);
 
 // Converts a tensor. `folder` resolves external data, NULL forbids it. The proto's raw bytes
 // become the tensor's or are freed, as weights would otherwise be held twice.

@@ -29,13 +29,6 @@ static void *messages(gb_arena *arena, void *list_pointer, size_t n, size_t size
     return *list ? each : NULL;
 }
 
-static int32_t type_code(gb_dtype type)
-{
-    static const int32_t code[] = {[GB_F32] = GB_ONNX_FLOAT, [GB_F64] = GB_ONNX_DOUBLE,
-                                   [GB_I64] = GB_ONNX_INT64, [GB_BOOL] = GB_ONNX_BOOL};
-    return code[type];
-}
-
 // --- tensors ---
 
 // Element i's bytes, least significant first, as ONNX has them on every machine.
@@ -56,17 +49,19 @@ static void put(unsigned char *to, const gb_tensor *t, size_t i, size_t bytes)
 static int save_tensor(saver *s, Onnx__TensorProto *to, const gb_tensor *t)
 {
     const size_t count = (size_t)gb_shape_count(&t->shape);
-    const size_t bytes = t->type == GB_BOOL ? 1 : gb_dtype_size(t->type);
+    const size_t bytes = t->type == GB_BOOL ? 1
+                       : t->type == GB_I64  ? (size_t)gb_int_bits(t->ints) / 8
+                                            : gb_dtype_size(t->type);
     onnx__tensor_proto__init(to);
     to->n_dims = (size_t)t->shape.rank;
     to->dims = (int64_t *)t->shape.dim;
     to->has_data_type = true;
-    to->data_type = type_code(t->type);
+    to->data_type = gb_onnx_code(t->type, t->ints);
     to->has_raw_data = true;
     to->raw_data.len = count * bytes;
     to->raw_data.data = t->data;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (t->type != GB_BOOL)
+    if (bytes == gb_dtype_size(t->type))
         return 0;
 #endif
     to->raw_data.data = gb_arena_array(&s->arena, count, bytes);
@@ -125,7 +120,8 @@ fail:
 static int64_t wide_type(int64_t code)
 {
     gb_dtype type;
-    return gb_onnx_dtype(&type, (int32_t)code) < 0 ? code : type_code(type);
+    gb_int ints;
+    return gb_onnx_dtype(&type, &ints, (int32_t)code) < 0 ? code : gb_onnx_code(type, ints);
 }
 
 static int save_attr(saver *s, Onnx__AttributeProto *to, const gb_attr *attr, const char *type)
@@ -230,7 +226,7 @@ static int save_info(saver *s, Onnx__ValueInfoProto *to, const gb_value *value)
     to->type = type;
     type->tensor_type = tensor;
     tensor->has_elem_type = true;
-    tensor->elem_type = type_code(value->type);
+    tensor->elem_type = gb_onnx_code(value->type, value->ints);
     tensor->shape = shape;
     Onnx__TensorShapeProto__Dimension *dim = messages(&s->arena, &shape->dim, rank, sizeof *dim);
     if (!dim)

@@ -10,14 +10,17 @@ typedef struct element {
     int32_t code;
     size_t bytes; // in raw_data
     gb_dtype type;
+    gb_int ints;
 } element;
 
 static const element elements[] = {
-    {GB_ONNX_FLOAT, 4, GB_F32},   {GB_ONNX_UINT8, 1, GB_I64},    {GB_ONNX_INT8, 1, GB_I64},
-    {GB_ONNX_UINT16, 2, GB_I64},  {GB_ONNX_INT16, 2, GB_I64},    {GB_ONNX_INT32, 4, GB_I64},
-    {GB_ONNX_INT64, 8, GB_I64},   {GB_ONNX_BOOL, 1, GB_BOOL},    {GB_ONNX_FLOAT16, 2, GB_F32},
-    {GB_ONNX_DOUBLE, 8, GB_F32},  {GB_ONNX_UINT32, 4, GB_I64},   {GB_ONNX_UINT64, 8, GB_I64},
-    {GB_ONNX_BFLOAT16, 2, GB_F32},
+    {GB_ONNX_FLOAT, 4, GB_F32, 0},           {GB_ONNX_UINT8, 1, GB_I64, GB_UINT8},
+    {GB_ONNX_INT8, 1, GB_I64, GB_INT8},      {GB_ONNX_UINT16, 2, GB_I64, GB_UINT16},
+    {GB_ONNX_INT16, 2, GB_I64, GB_INT16},    {GB_ONNX_INT32, 4, GB_I64, GB_INT32},
+    {GB_ONNX_INT64, 8, GB_I64, GB_INT64},    {GB_ONNX_BOOL, 1, GB_BOOL, 0},
+    {GB_ONNX_FLOAT16, 2, GB_F32, 0},         {GB_ONNX_DOUBLE, 8, GB_F32, 0},
+    {GB_ONNX_UINT32, 4, GB_I64, GB_UINT32},  {GB_ONNX_UINT64, 8, GB_I64, GB_UINT64},
+    {GB_ONNX_BFLOAT16, 2, GB_F32, 0},
 };
 
 static const element *find_element(int32_t code)
@@ -32,13 +35,22 @@ static const element *find_element(int32_t code)
     return NULL;
 }
 
-int gb_onnx_dtype(gb_dtype *out, int32_t code)
+int gb_onnx_dtype(gb_dtype *out, gb_int *ints, int32_t code)
 {
     const element *e = find_element(code);
     if (!e)
         return GB_ERR_UNSUPPORTED;
     *out = e->type;
+    *ints = e->ints;
     return 0;
+}
+
+int32_t gb_onnx_code(gb_dtype type, gb_int ints)
+{
+    for (size_t i = 0; i < GB_COUNT(elements); i++)
+        if (elements[i].type == type && (type != GB_I64 || elements[i].ints == ints))
+            return elements[i].code;
+    return GB_ONNX_DOUBLE; // GB_F64
 }
 
 static float float_from(uint32_t bits)
@@ -105,10 +117,8 @@ static void store(gb_tensor *t, int64_t i, int32_t code, uint64_t bits)
         n[i] = (int32_t)bits;
         break;
     case GB_ONNX_INT64:
+    case GB_ONNX_UINT64:
         n[i] = (int64_t)bits;
-        break;
-    case GB_ONNX_UINT64: // larger ones stand for "to the end" where they occur at all
-        n[i] = bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
         break;
     case GB_ONNX_BOOL:
         n[i] = bits != 0;
@@ -120,7 +130,7 @@ static void store(gb_tensor *t, int64_t i, int32_t code, uint64_t bits)
 static bool is_ours(const element *e)
 {
     return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&
-           (e->code == GB_ONNX_FLOAT || e->code == GB_ONNX_INT64);
+           (e->code == GB_ONNX_FLOAT || e->code == GB_ONNX_INT64 || e->code == GB_ONNX_UINT64);
 }
 
 static void store_raw(gb_tensor *t, int64_t count, const element *e, const unsigned char *bytes)
@@ -234,7 +244,9 @@ static int convert(gb_tensor **out, gb_arena *arena, Onnx__TensorProto *proto, c
         else if (t)
             store_typed(t, count, proto, e->code);
     }
-    if (!t)
+    if (t)
+        t->ints = e->ints;
+    else
         err = GB_ERR_NOMEM;
     *out = t;
 fail:

@@ -21,7 +21,7 @@ static int infer(gb_node *node)
         if (!node->out[k])
             continue;
         GB_TRY(gb_index_read(&x, &arena, node, k));
-        gb_infer_out(node, k, node->in[0]->type, &x.out);
+        gb_infer_like(node, k, node->in[0], &x.out);
     }
 fail:
     gb_arena_finish(&arena);

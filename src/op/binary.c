@@ -65,10 +65,15 @@ static int infer(gb_node *node)
         else if ((err = gb_shape_broadcast(&shape, &shape, &v->shape)) < 0)
             return gb_fail_in(GB_ERR_FORMAT, "%s", gb_node_text(node));
         // Pow alone mixes types, and takes that of its base.
-        if (b.kind != GB_POW && is_float(v->type) != is_float(node->in[0]->type))
-            return gb_fail(GB_ERR_FORMAT, "%s: mixes integers and floats", gb_node_text(node));
+        if (b.kind != GB_POW && (is_float(v->type) != is_float(node->in[0]->type) ||
+                                 v->ints != node->in[0]->ints))
+            return gb_fail(GB_ERR_FORMAT, "%s: mixes %s and %s", gb_node_text(node),
+                           gb_type_name(node->in[0]->type, node->in[0]->ints),
+                           gb_type_name(v->type, v->ints));
     }
-    gb_infer_out(node, 0, b.logical ? GB_BOOL : node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
+    if (b.logical)
+        gb_infer_out(node, 0, GB_BOOL, &shape);
 fail:
     return err;
 }

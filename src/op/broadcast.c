@@ -46,7 +46,7 @@ int gb_place_broadcast(gb_emit *e, gb_node *node)
     gb_value *y = node->out[0], *like = NULL;
     for (int i = 0; i < node->n_in; i++) {
         gb_value *v = node->in[i];
-        if (v->type == GB_I64)
+        if (v->type == GB_I64 && !v->data) // Pow's exponent may be one
             return gb_fail(GB_ERR_UNSUPPORTED, "%s: works on integers that are not constant",
                            gb_node_text(node));
         if (!like && v->view.store && gb_shape_equal(&v->shape, &y->shape))

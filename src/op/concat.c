@@ -28,7 +28,7 @@ static int infer(gb_node *node)
         }
         shape.dim[axis] = total;
     }
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }

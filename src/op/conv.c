@@ -20,7 +20,7 @@ static int infer(gb_node *node)
         return gb_fail(GB_ERR_FORMAT, "%s: its bias is not a list of %lld numbers",
                        gb_node_text(node), (long long)w.c_out);
     gb_window_shape(&w, &shape);
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }

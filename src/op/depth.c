@@ -41,7 +41,7 @@ static int infer(gb_node *node)
         shape.dim[2] /= b;
         shape.dim[3] /= b;
     }
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
     return 0;
 }
 

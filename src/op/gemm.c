@@ -37,7 +37,7 @@ static int infer(gb_node *node)
     const gb_shape shape = {.rank = 2, .dim = {g.m, g.n}};
     if (gb_input(node, 2))
         GB_TRY(gb_infer_broadcasts_to(node, 2, &shape));
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }

@@ -23,8 +23,16 @@ void gb_infer_out(gb_node *node, int i, gb_dtype type, const gb_shape *shape)
 {
     if (i < node->n_out && node->out[i]) {
         node->out[i]->type = type;
+        node->out[i]->ints = GB_INT64;
         node->out[i]->shape = *shape;
     }
+}
+
+void gb_infer_like(gb_node *node, int i, const gb_value *like, const gb_shape *shape)
+{
+    gb_infer_out(node, i, like->type, shape);
+    if (i < node->n_out && node->out[i])
+        node->out[i]->ints = like->ints;
 }
 
 int gb_infer_float(const gb_node *node, int i)

@@ -11,8 +11,10 @@ int gb_infer_arity(const gb_node *node, int min, int max);
 // The input, NULL where it is omitted or beyond the node's list.
 gb_value *gb_input(const gb_node *node, int i);
 
-// Sets type and shape of output i where it is present.
+// Sets type and shape of output i where it is present; integers are of 64 bits.
 void gb_infer_out(gb_node *node, int i, gb_dtype type, const gb_shape *shape);
+// The same with the elements of `like`, whatever integers those are.
+void gb_infer_like(gb_node *node, int i, const gb_value *like, const gb_shape *shape);
 
 // Input i must be of floats.
 int gb_infer_float(const gb_node *node, int i);

@@ -36,7 +36,7 @@ static int infer(gb_node *node)
     GB_TRY(gb_infer_arity(node, 1, 1));
     GB_TRY(gb_infer_float(node, 0));
     GB_TRY(gb_lrn_read(node, &l));
-    gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+    gb_infer_like(node, 0, node->in[0], &node->in[0]->shape);
 fail:
     return err;
 }

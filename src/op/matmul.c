@@ -51,7 +51,7 @@ static int infer(gb_node *node)
     int err = 0;
     GB_TRY(gb_infer_arity(node, 2, 2));
     GB_TRY(gb_matmul_read(node, &g));
-    gb_infer_out(node, 0, node->in[0]->type, &g.out);
+    gb_infer_like(node, 0, node->in[0], &g.out);
 fail:
     return err;
 }

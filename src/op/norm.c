@@ -58,9 +58,9 @@ static int infer_batch(gb_node *node)
     if (!n.training)
         GB_TRY(gb_infer_single(node, "running statistics are for training mode, which is"));
     GB_TRY(check_channels(node, 4, n.channels));
-    gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+    gb_infer_like(node, 0, node->in[0], &node->in[0]->shape);
     for (int i = 1; i < 3; i++)
-        gb_infer_out(node, i, node->in[i + 2]->type, &node->in[i + 2]->shape);
+        gb_infer_like(node, i, node->in[i + 2], &node->in[i + 2]->shape);
 fail:
     return err;
 }
@@ -73,7 +73,7 @@ static int infer_instance(gb_node *node)
     GB_TRY(gb_infer_float(node, 0));
     GB_TRY(gb_norm_read(node, &n));
     GB_TRY(check_channels(node, 2, n.channels));
-    gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+    gb_infer_like(node, 0, node->in[0], &node->in[0]->shape);
 fail:
     return err;
 }
@@ -89,11 +89,11 @@ static int infer_layer(gb_node *node)
     for (int i = 1; i < node->n_in; i++)
         if (node->in[i])
             GB_TRY(gb_infer_broadcasts_to(node, i, &shape));
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
     for (int d = n.axis; d < shape.rank; d++)
         shape.dim[d] = 1;
-    gb_infer_out(node, 1, node->in[0]->type, &shape);
-    gb_infer_out(node, 2, node->in[0]->type, &shape);
+    gb_infer_like(node, 1, node->in[0], &shape);
+    gb_infer_like(node, 2, node->in[0], &shape);
 fail:
     return err;
 }

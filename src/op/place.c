@@ -3,6 +3,7 @@
 
 #include "op/view.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,22 @@ static float *constant_floats(const gb_tensor *t, const gb_view *view)
     return data;
 }
 
+// The device computes in float32: an integer that it would round is refused.
+static bool fits_floats(gb_emit *e, const gb_value *value)
+{
+    int64_t count = value->type == GB_I64 ? gb_shape_count(&value->shape) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        const double v = gb_tensor_get(value->data, i);
+        if ((double)(float)v == v && fabs(v) <= 0x1p53)
+            continue;
+        gb_emit_fail(e, gb_fail(GB_ERR_UNSUPPORTED, "%s: its constant '%.200s' holds %.0f, which "
+                                "float32, in which the device computes, does not",
+                                e->node ? gb_node_text(e->node) : "graph", value->name, v));
+        return false;
+    }
+    return true;
+}
+
 const gb_view *gb_emit_in(gb_emit *e, gb_value *value, gb_order order)
 {
     if (value->view.store || e->status)
@@ -152,6 +169,8 @@ const gb_view *gb_emit_in(gb_emit *e, gb_value *value, gb_order order)
                                 e->node ? gb_node_text(e->node) : "graph", value->name));
         return &value->view;
     }
+    if (!fits_floats(e, value))
+        return &value->view;
     gb_view_dense(&value->view, &value->shape, order);
     size_t bytes = (size_t)gb_shape_count(&value->shape) * sizeof(float);
     value->view.store = gb_emit_const_take(e, constant_floats(value->data, &value->view),

@@ -19,7 +19,7 @@ static int infer(gb_node *node)
     GB_TRY(gb_infer_float(node, 0));
     GB_TRY(gb_window_read(node, &w));
     gb_window_shape(&w, &shape);
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }

@@ -53,7 +53,7 @@ static int infer(gb_node *node)
     int err = 0;
     GB_TRY(gb_infer_arity(node, 1, 2));
     GB_TRY(gb_reduce_read(node, &r));
-    gb_infer_out(node, 0, node->in[0]->type, &r.out);
+    gb_infer_like(node, 0, node->in[0], &r.out);
 fail:
     return err;
 }

@@ -47,7 +47,7 @@ static int infer_reshape(gb_node *node)
         return gb_fail(GB_ERR_ARG, "%s: %s cannot become %s", gb_node_text(node),
                        gb_shape_text(a, sizeof a, in), gb_shape_text(b, sizeof b, &shape));
     }
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }
@@ -66,7 +66,7 @@ static int infer_flatten(gb_node *node)
     gb_shape shape = {.rank = 2, .dim = {1, 1}};
     for (int d = 0; d < in->rank; d++)
         shape.dim[d >= axis] *= in->dim[d];
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
     return 0;
 }
 
@@ -103,7 +103,7 @@ static int infer_squeeze(gb_node *node)
         if (n < 0 ? in->dim[d] != 1 : !marked[d])
             shape.dim[shape.rank++] = in->dim[d];
     }
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }
@@ -122,7 +122,7 @@ static int infer_unsqueeze(gb_node *node)
     GB_TRY(read_axes(node, shape.rank, marked, &n));
     for (int d = 0, from = 0; d < shape.rank; d++)
         shape.dim[d] = marked[d] ? 1 : in->dim[from++];
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }
@@ -131,7 +131,7 @@ static int infer_same(gb_node *node)
 {
     int err = gb_infer_arity(node, 1, 1);
     if (err == 0)
-        gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+        gb_infer_like(node, 0, node->in[0], &node->in[0]->shape);
     return err;
 }
 
@@ -144,13 +144,18 @@ static int infer_dropout(gb_node *node)
     if (training && (!training->data || gb_tensor_int(training->data, 0)) &&
         !(ratio && ratio->data && gb_tensor_get(ratio->data, 0) == 0))
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: is in training mode", gb_node_text(node));
-    gb_infer_out(node, 0, node->in[0]->type, &node->in[0]->shape);
+    gb_infer_like(node, 0, node->in[0], &node->in[0]->shape);
     gb_infer_out(node, 1, GB_BOOL, &node->in[0]->shape);
     return 0;
 }
 
 static int infer_cast(gb_node *node)
 {
+    static const struct {
+        int64_t code;
+        gb_int ints;
+    } integers[] = {{2, GB_UINT8}, {3, GB_INT8},  {4, GB_UINT16},  {5, GB_INT16},
+                    {6, GB_INT32}, {7, GB_INT64}, {12, GB_UINT32}, {13, GB_UINT64}};
     int err = gb_infer_arity(node, 1, 1);
     if (err < 0)
         return err;
@@ -159,11 +164,15 @@ static int infer_cast(gb_node *node)
     case 1: case 10: case 11: case 16: // float, float16, double, bfloat16
         gb_infer_out(node, 0, wide ? GB_F64 : GB_F32, &node->in[0]->shape);
         return 0;
-    case 2: case 3: case 4: case 5: case 6: case 7: case 12: case 13:
-        gb_infer_out(node, 0, GB_I64, &node->in[0]->shape);
-        return 0;
     case 9:
         gb_infer_out(node, 0, GB_BOOL, &node->in[0]->shape);
+        return 0;
+    }
+    for (size_t i = 0; i < GB_COUNT(integers); i++) {
+        if (integers[i].code != gb_attr_int(node, "to", 0))
+            continue;
+        gb_infer_like(node, 0, &(gb_value){.type = GB_I64, .ints = integers[i].ints},
+                      &node->in[0]->shape);
         return 0;
     }
     return gb_fail(GB_ERR_UNSUPPORTED, "%s: to type %" PRId64, gb_node_text(node),
@@ -194,7 +203,7 @@ static int infer_transpose(gb_node *node)
     gb_shape shape = {.rank = node->in[0]->shape.rank};
     for (int d = 0; d < shape.rank; d++)
         shape.dim[d] = node->in[0]->shape.dim[perm[d]];
-    gb_infer_out(node, 0, node->in[0]->type, &shape);
+    gb_infer_like(node, 0, node->in[0], &shape);
 fail:
     return err;
 }
@@ -244,7 +253,9 @@ static int forward_same(gb_emit *e, gb_node *node)
     const gb_view *src = gb_emit_in(e, node->in[0], GB_ORDER_PLAIN);
     if (node->n_out > 1 && node->out[1] && node->out[1]->uses)
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: its mask is read", gb_node_text(node));
-    if (node->out[0]->type != node->in[0]->type || node->in[0]->type != GB_F32)
+    // Booleans are 0 or 1 on the device, and floats as they are.
+    const gb_dtype from = node->in[0]->type, to = node->out[0]->type;
+    if ((from != GB_F32 && from != GB_BOOL) || (to != GB_F32 && to != from))
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: integers depend on the picture",
                        gb_node_text(node));
     node->out[0]->view = *src;
@@ -285,5 +296,5 @@ GB_OP(Identity, .since = 1, .infer = infer_same, .eval = gb_ref_copy, .forward =
       .backward = backward_none, .is_view = true, .images = gb_images_pointwise);
 GB_OP(Dropout, .since = 7, .infer = infer_dropout, .eval = gb_ref_copy, .forward = forward_same,
       .backward = backward_none, .is_view = true, .images = gb_images_pointwise);
-GB_OP(Cast, .since = 6, .infer = infer_cast, .eval = gb_ref_copy, .forward = forward_same,
+GB_OP(Cast, .since = 6, .infer = infer_cast, .eval = gb_ref_cast, .forward = forward_same,
       .backward = backward_none, .is_view = true, .images = gb_images_pointwise);

@@ -45,7 +45,9 @@ static int infer_constant_of_shape(gb_node *node)
     const gb_attr *value = gb_attr_find(node, "value");
     if (value && (value->kind != GB_ATTR_TENSOR || gb_shape_count(&value->tensor->shape) != 1))
         return gb_fail(GB_ERR_FORMAT, "%s: value must be one number", gb_node_text(node));
-    gb_infer_out(node, 0, value ? value->tensor->type : GB_F32, &shape);
+    const gb_tensor *like = value ? value->tensor : NULL;
+    gb_infer_like(node, 0, &(gb_value){.type = like ? like->type : GB_F32,
+                                       .ints = like ? like->ints : GB_INT64}, &shape);
     return 0;
 }
 
@@ -57,6 +59,20 @@ static int constant_input(const gb_node *node, int i, const gb_tensor **out)
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: input %d must be a constant", gb_node_text(node),
                        i);
     return 0;
+}
+
+// How many integers there are from t[0] to before t[1] by t[2]: differences beyond 2^53 count, too.
+static double steps(const gb_tensor *const *t)
+{
+    const int64_t start = gb_tensor_int(t[0], 0), end = gb_tensor_int(t[1], 0);
+    const int64_t by = gb_tensor_int(t[2], 0);
+    if (by == 0)
+        return NAN;
+    if (by > 0 ? start >= end : start <= end)
+        return 0;
+    const uint64_t way = by > 0 ? (uint64_t)end - (uint64_t)start : (uint64_t)start - (uint64_t)end;
+    const uint64_t step = by > 0 ? (uint64_t)by : 0 - (uint64_t)by;
+    return (double)(way / step + (way % step != 0));
 }
 
 static int infer_range(gb_node *node)
@@ -71,12 +87,12 @@ static int infer_range(gb_node *node)
             return gb_fail(GB_ERR_FORMAT, "%s: input %d must be one number", gb_node_text(node), i);
         v[i] = gb_tensor_get(t[i], 0);
     }
-    double count = ceil((v[1] - v[0]) / v[2]);
+    double count = t[0]->type == GB_I64 ? steps(t) : ceil((v[1] - v[0]) / v[2]);
     if (!(count < 1e9))
         return gb_fail(GB_ERR_ARG, "%s: from %g to %g by %g is too long", gb_node_text(node), v[0],
                        v[1], v[2]);
-    gb_infer_out(node, 0, t[0]->type,
-                 &(gb_shape){.rank = 1, .dim = {count > 0 ? (int64_t)count : 0}});
+    gb_infer_like(node, 0, node->in[0],
+                  &(gb_shape){.rank = 1, .dim = {count > 0 ? (int64_t)count : 0}});
 fail:
     return err;
 }
@@ -114,7 +130,7 @@ static int infer_scatter_nd(gb_node *node)
                        gb_node_text(node));
     if (reduction[0] != 'n')
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: reduction '%.40s'", gb_node_text(node), reduction);
-    gb_infer_out(node, 0, node->in[0]->type, data);
+    gb_infer_like(node, 0, node->in[0], data);
     return 0;
 }
 

@@ -84,13 +84,24 @@ int gb_unary_read(const gb_node *node, gb_unary *u)
     return 0;
 }
 
+// The functions that ONNX defines on integers, too.
+static bool takes_integers(gb_unary_kind kind)
+{
+    return kind == GB_RELU || kind == GB_CLIP || kind == GB_ABS || kind == GB_NEG ||
+           kind == GB_SIGN || kind == GB_NOT;
+}
+
 static int infer(gb_node *node)
 {
     gb_unary u;
     int err = 0;
     GB_TRY(gb_infer_arity(node, 1, strcmp(node->type, "Clip") ? 1 : 3));
     GB_TRY(gb_unary_read(node, &u));
-    gb_infer_out(node, 0, u.kind == GB_NOT ? GB_BOOL : node->in[0]->type, &node->in[0]->shape);
+    if (!takes_integers(u.kind))
+        GB_TRY(gb_infer_float(node, 0));
+    gb_infer_like(node, 0, node->in[0], &node->in[0]->shape);
+    if (u.kind == GB_NOT)
+        gb_infer_out(node, 0, GB_BOOL, &node->in[0]->shape);
 fail:
     return err;
 }

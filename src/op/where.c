@@ -13,7 +13,11 @@ static int infer(gb_node *node)
     if (gb_shape_broadcast(&shape, &node->in[1]->shape, &node->in[2]->shape) < 0 ||
         gb_shape_broadcast(&shape, &shape, &node->in[0]->shape) < 0)
         return gb_fail_in(GB_ERR_FORMAT, "%s", gb_node_text(node));
-    gb_infer_out(node, 0, node->in[1]->type, &shape);
+    if (node->in[1]->type != node->in[2]->type || node->in[1]->ints != node->in[2]->ints)
+        return gb_fail(GB_ERR_FORMAT, "%s: mixes %s and %s", gb_node_text(node),
+                       gb_type_name(node->in[1]->type, node->in[1]->ints),
+                       gb_type_name(node->in[2]->type, node->in[2]->ints));
+    gb_infer_like(node, 0, node->in[1], &shape);
 fail:
     return err;
 }

@@ -49,9 +49,48 @@ static double of_floats(gb_binary_kind kind, double x, double y)
     return NAN;
 }
 
-// Integers beyond 2^53 stay exact; overflow wraps.
-static int64_t of_ints(gb_binary_kind kind, int64_t x, int64_t y)
+// x^y by squaring; 1/x^-y, cut off toward zero, for a negative y. x is not 0 then.
+static int64_t power(int64_t x, int64_t y, bool is_signed)
 {
+    uint64_t result = 1, square = (uint64_t)x;
+    if (is_signed && y < 0)
+        return x == 1 || (x == -1 && y % 2 == 0) ? 1 : x == -1 ? -1 : 0;
+    for (uint64_t left = (uint64_t)y; left; left >>= 1, square *= square)
+        result *= left & 1 ? square : 1;
+    return (int64_t)result;
+}
+
+// What an order or a quotient of 64 unsigned bits decides.
+static int64_t of_unsigned(gb_binary_kind kind, uint64_t x, uint64_t y)
+{
+    switch (kind) {
+    case GB_DIV:
+        return (int64_t)(x / y);
+    case GB_MOD:
+    case GB_FMOD:
+        return (int64_t)(x % y);
+    case GB_MIN:
+        return (int64_t)(x < y ? x : y);
+    case GB_MAX:
+        return (int64_t)(x > y ? x : y);
+    case GB_LESS:
+        return x < y;
+    case GB_LESS_EQUAL:
+        return x <= y;
+    case GB_GREATER:
+        return x > y;
+    default:
+        return x >= y;
+    }
+}
+
+// Integers beyond 2^53 stay exact; overflow wraps.
+static int64_t of_ints(gb_binary_kind kind, int64_t x, int64_t y, gb_int ints)
+{
+    if (ints == GB_UINT64 && (kind == GB_DIV || kind == GB_MOD || kind == GB_FMOD ||
+                              kind == GB_MIN || kind == GB_MAX ||
+                              (kind >= GB_LESS && kind <= GB_GREATER_EQUAL)))
+        return of_unsigned(kind, (uint64_t)x, (uint64_t)y);
     switch (kind) {
     case GB_ADD:
         return (int64_t)((uint64_t)x + (uint64_t)y);
@@ -82,20 +121,24 @@ static int64_t of_ints(gb_binary_kind kind, int64_t x, int64_t y)
     case GB_GREATER_EQUAL:
         return x >= y;
     case GB_PRELU:
-        return x < 0 ? of_ints(GB_MUL, x, y) : x;
+        return gb_int_is_signed(ints) && x < 0 ? (int64_t)((uint64_t)x * (uint64_t)y) : x;
     case GB_POW:
+        return power(x, y, gb_int_is_signed(ints));
     case GB_AND:
+        return x && y;
     case GB_OR:
+        return x || y;
     case GB_XOR:
-        break;
+        return !x != !y;
     }
-    double v = of_floats(kind, (double)x, (double)y);
-    return v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 || isnan(v) ? INT64_MIN : (int64_t)v;
+    return 0;
 }
 
-static bool is_int(const gb_tensor *t)
+// An operation that divides by y: a negative power does, too.
+static bool divides(gb_binary_kind kind, int64_t x, int64_t y, gb_int ints)
 {
-    return t->type == GB_I64 || t->type == GB_BOOL;
+    return ((kind == GB_DIV || kind == GB_MOD || kind == GB_FMOD) && y == 0) ||
+           (kind == GB_POW && x == 0 && y < 0 && gb_int_is_signed(ints));
 }
 
 GB_REF(gb_ref_binary)
@@ -109,7 +152,8 @@ GB_REF(gb_ref_binary)
     const int64_t count = gb_shape_count(&y->shape);
     bool ints = true;
     for (int k = 0; k < node->n_in; k++)
-        ints = ints && is_int(in[k]);
+        ints = ints && gb_ref_is_int(in[k]);
+    const gb_int width = in[node->n_in - 1]->ints; // Pow's exponent may be of another than its base
     int64_t at[GB_MAX_RANK] = {0};
     for (int64_t i = 0; i < count; i++, gb_ref_next(&y->shape, at)) {
         const int64_t first = gb_ref_at_broadcast(&in[0]->shape, at, rank);
@@ -121,11 +165,11 @@ GB_REF(gb_ref_binary)
                 v = of_floats(b.kind, v, gb_tensor_get(in[k], next));
                 continue;
             }
-            const int64_t divisor = gb_tensor_int(in[k], next);
-            if (!divisor && (b.kind == GB_DIV || b.kind == GB_MOD || b.kind == GB_FMOD))
+            const int64_t other = gb_tensor_int(in[k], next);
+            if (divides(b.kind, n, other, width))
                 return gb_fail(GB_ERR_NUMERIC, "%s: divides an integer by zero",
                                gb_node_text(node));
-            n = of_ints(b.kind, n, divisor);
+            n = of_ints(b.kind, n, other, width);
         }
         if (ints)
             ((int64_t *)out[0]->data)[i] = b.mean ? n / node->n_in : n;
@@ -144,8 +188,7 @@ GB_REF(gb_ref_where)
     for (int64_t i = 0; i < count; i++, gb_ref_next(shape, at)) {
         const bool yes = gb_tensor_int(in[0], gb_ref_at_broadcast(&in[0]->shape, at, shape->rank));
         const gb_tensor *from = in[yes ? 1 : 2];
-        const int64_t k = gb_ref_at_broadcast(&from->shape, at, shape->rank);
-        gb_tensor_set(out[0], i, gb_tensor_get(from, k));
+        gb_ref_move(out[0], i, from, gb_ref_at_broadcast(&from->shape, at, shape->rank));
     }
     return 0;
 }

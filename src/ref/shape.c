@@ -6,22 +6,11 @@
 
 #include <string.h>
 
-// out[o] = in[i]: bits where the types agree, so that integers beyond 2^53 survive.
-static void move(gb_tensor *out, int64_t o, const gb_tensor *in, int64_t i)
-{
-    size_t size = gb_dtype_size(in->type);
-    char *to = (char *)out->data + (size_t)o * size;
-    if (out->type == in->type)
-        memcpy(to, (const char *)in->data + (size_t)i * size, size);
-    else
-        gb_tensor_set(out, o, gb_tensor_get(in, i));
-}
-
 GB_REF(gb_ref_copy)
 {
     int64_t n = out[0] ? gb_shape_count(&out[0]->shape) : 0;
     for (int64_t i = 0; i < n; i++)
-        move(out[0], i, in[0], i);
+        gb_ref_move(out[0], i, in[0], i);
     // Dropout's mask: at inference everything is kept.
     int64_t n_mask = node->n_out > 1 && out[1] ? gb_shape_count(&out[1]->shape) : 0;
     for (int64_t i = 0; i < n_mask; i++)
@@ -68,6 +57,8 @@ GB_REF(gb_ref_index)
     gb_arena arena = {0};
     gb_index x;
     int err = 0;
+    // Pad's own value, exact where it is an integer
+    const gb_tensor *fill = !strcmp(node->type, "Pad") && node->n_in > 2 ? in[2] : NULL;
     for (int k = 0; k < node->n_out; k++) {
         int64_t index[GB_MAX_RANK] = {0}, o = 0;
         if (!out[k] || gb_shape_count(&out[k]->shape) == 0)
@@ -76,7 +67,9 @@ GB_REF(gb_ref_index)
         do {
             int64_t i = source(&x, index);
             if (i >= 0)
-                move(out[k], o, in[0], i);
+                gb_ref_move(out[k], o, in[0], i);
+            else if (fill)
+                gb_ref_move(out[k], o, fill, 0);
             else
                 gb_tensor_set(out[k], o, sum(&x, in[0], index, 0, 0));
             o++;
@@ -104,9 +97,9 @@ GB_REF(gb_ref_depth)
             wide += index[i] * d.wide.stride[i];
         }
         if (node->type[0] == 'D')
-            move(out[0], wide, in[0], deep);
+            gb_ref_move(out[0], wide, in[0], deep);
         else
-            move(out[0], deep, in[0], wide);
+            gb_ref_move(out[0], deep, in[0], wide);
     } while (gb_ref_next(&d.shape, index));
     return 0;
 }
@@ -124,7 +117,7 @@ GB_REF(gb_ref_concat)
             int64_t at[GB_MAX_RANK];
             memcpy(at, index, sizeof at);
             at[axis] += start;
-            move(out[0], gb_ref_at(&out[0]->shape, at), in[k], i++);
+            gb_ref_move(out[0], gb_ref_at(&out[0]->shape, at), in[k], i++);
         } while (gb_ref_next(&in[k]->shape, index));
         start += in[k]->shape.dim[axis];
     }
@@ -141,7 +134,7 @@ GB_REF(gb_ref_transpose)
     do {
         for (int d = 0; d < shape->rank; d++)
             from[given ? perm[d] : shape->rank - 1 - d] = index[d];
-        move(out[0], o++, in[0], gb_ref_at(&in[0]->shape, from));
+        gb_ref_move(out[0], o++, in[0], gb_ref_at(&in[0]->shape, from));
     } while (gb_ref_next(shape, index));
     return 0;
 }
@@ -171,7 +164,7 @@ GB_REF(gb_ref_constant_of_shape)
     int64_t n = gb_shape_count(&out[0]->shape);
     (void)in;
     for (int64_t i = 0; value && i < n; i++)
-        move(out[0], i, value->tensor, 0);
+        gb_ref_move(out[0], i, value->tensor, 0);
     return 0;
 }
 
@@ -181,7 +174,9 @@ GB_REF(gb_ref_range)
     (void)node;
     for (int64_t i = 0; i < n; i++) {
         if (out[0]->type == GB_I64)
-            ((int64_t *)out[0]->data)[i] = gb_tensor_int(in[0], 0) + i * gb_tensor_int(in[2], 0);
+            ((int64_t *)out[0]->data)[i] =
+                (int64_t)((uint64_t)gb_tensor_int(in[0], 0) +
+                          (uint64_t)i * (uint64_t)gb_tensor_int(in[2], 0));
         else
             gb_tensor_set(out[0], i, gb_tensor_get(in[0], 0) + (double)i * gb_tensor_get(in[2], 0));
     }
@@ -197,7 +192,7 @@ GB_REF(gb_ref_nonzero)
     if (n == 0)
         return 0;
     do {
-        if (gb_tensor_get(in[0], i++) == 0)
+        if (gb_tensor_get(in[0], i++) == 0) // no integer but 0 is 0 as a double
             continue;
         for (int d = 0; d < shape->rank; d++)
             to[d * n + found] = index[d];
@@ -226,7 +221,7 @@ GB_REF(gb_ref_scatter_nd)
             at = at * shape->dim[d] + i;
         }
         for (int64_t i = 0; i < piece; i++)
-            move(out[0], at * piece + i, in[2], r * piece + i);
+            gb_ref_move(out[0], at * piece + i, in[2], r * piece + i);
     }
     return err;
 }

@@ -4,7 +4,8 @@
 
 #include "ref/ref.h"
 
-GB_REF(gb_ref_copy);    // Reshape, Flatten, Squeeze, Unsqueeze, Identity, Cast, Dropout
+GB_REF(gb_ref_copy);    // Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout
+GB_REF(gb_ref_cast);
 GB_REF(gb_ref_index);   // the operators of op/index.h
 GB_REF(gb_ref_depth);   // DepthToSpace, SpaceToDepth
 GB_REF(gb_ref_concat);

@@ -1,21 +1,17 @@
 // The report as JSON: {"device", "model", "attack", "images": [...], "summary"}.
 #include "report/report.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-// A name that is not UTF-8 shows '?' for its foreign bytes.
 json_t *gb_report_text_json(const char *s)
 {
-    json_t *value = s ? json_string(s) : json_null();
-    char *plain = value ? NULL : strdup(s);
-    if (plain) {
-        for (char *p = plain; *p; p++)
-            *p = (unsigned char)*p < 128 ? *p : '?';
-        value = json_string(plain);
-    }
-    free(plain);
+    char *clean = s ? gb_utf8_clean(s) : NULL;
+    json_t *value = clean ? json_string(clean) : s ? NULL : json_null();
+    free(clean);
     return value;
 }
 

@@ -64,7 +64,8 @@ void gb_report_summarize(gb_report_summary *out, const gb_report *report);
 // attack --json (report/attack_json.c): device, model, attack, images[], summary. *out: the caller
 // calls json_decref.
 int gb_report_json(json_t **out, const gb_report *report);
-json_t *gb_report_text_json(const char *text); // any bytes; NULL: null
+// Any bytes, U+FFFD for those that are no UTF-8. NULL: null.
+json_t *gb_report_text_json(const char *text);
 // {"path","preprocess","batch","scores","assumed":[...]}; NULL: out of memory
 json_t *gb_report_model_json(const gb_report_model *model);
 json_t *gb_report_device_json(const gb_device_info *info); // NULL: out of memory

@@ -136,7 +136,7 @@ def test_run_json():
     here, path, _ = small()
     files.npy(here / "x.npy", [2, 3], [0] * 6)
     report = gibbon("run", path, "-i", here / "x.npy", "-o", here / "o", "--json").json()
-    assert report["outputs"] == [{"name": "out/y", "shape": [2, 2],
+    assert report["outputs"] == [{"name": "out/y", "type": "float32", "shape": [2, 2],
                                   "file": str(here / "o" / "out_y.npy")}]
 
 

@@ -39,6 +39,30 @@ def test_classify_json_and_batches():
     assert sum(c["probability"] for c in reports[0][0]["classes"]) <= 1.000001
 
 
+def test_names_that_are_not_utf8():
+    """JSON keeps every entry, with U+FFFD for bytes that are no text."""
+    here = harness.folder("bytes")
+    model = files.linear(here / "m.onnx")
+    picture = os.fsencode(here) + b"/p\xff\xe4.png"
+    preset = os.fsencode(here) + b"/pre\xff.json"
+    open(picture, "wb").write(open(files.png(here / "p.png", 8, 8), "rb").read())
+    open(preset, "w").write('{"range": 1}')
+    (here / "labels.txt").write_bytes(b"K\xe4se\nH\xf6hle, cave\n\xff\xfe\nplain\n")
+    names = ["K\ufffdse", "H\ufffdhle", "\ufffd\ufffd", "plain"]
+    common = ["--preprocess", os.fsdecode(preset), "--labels", here / "labels.txt", "-q", "--json"]
+    line = [os.fsencode(str(a)) for a in
+            (GIBBON, "classify", model, os.fsdecode(picture), *common, "--top", 4)]
+    report = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+    assert report["model"]["preprocess"].endswith("pre\ufffd.json"), report
+    assert report["images"][0]["input"].endswith("p\ufffd\ufffd.png")
+    assert {c["class"]: c["name"] for c in report["images"][0]["classes"]} == dict(enumerate(names))
+    line = [os.fsencode(str(a)) for a in (GIBBON, "attack", model, os.fsdecode(picture), *common,
+                                          "--steps", 2, "-o", here / "o")]
+    report = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+    assert report["images"][0]["output"].endswith("p\ufffd\ufffd_adversarial.png")
+    assert report["images"][0]["clean"]["name"] in names
+
+
 def test_final_softmax_is_seen():
     here = harness.folder("softmax")
     picture = files.png(here / "p.png", 8, 8)
@@ -448,9 +472,42 @@ def test_full_disk():
     try:
         (here / "filler").write_bytes(bytes(4096))
         attack(out=here, code=1, says="No space left")
+        done = attack("--json", out=here, pictures=(BOOT, BAG), code=1)
+        assert ["No space left" in i["error"] for i in done.json()["images"]] == [True, True], done
         assert [p.name for p in here.iterdir()] == ["filler"], "half a picture was left"
     finally:
         subprocess.run(["umount", here], check=True)
+
+
+def test_files_that_cannot_be_written():
+    """A picture that cannot be written is an error of its own; the others are told."""
+    here = harness.folder("unwritten")
+    model = files.linear(here / "m.onnx")
+    pictures = [files.png(here / f"{name}.png", 8, 8) for name in "abc"]
+    line = ["attack", model, *pictures, "--preprocess", "unit", "--method", "fgsm", "-q", "-o"]
+    free = gibbon(*line, here / "free", "--json").json()
+    out = here / "o"
+    (out / "b_adversarial.png").mkdir(parents=True)
+    (out / "c_panel.png").mkdir()
+    done = gibbon(*line, out, "--json", code=1)
+    images, summary = done.json()["images"], done.json()["summary"]
+    assert [i.get("error") is None for i in images] == [True, False, True], images
+    assert images[1]["error"].endswith("b_adversarial.png: Is a directory"), images
+    assert images[0]["picture"] and images[2]["picture"] is None
+    for i in (0, 2):
+        assert images[i]["adversarial"] == free["images"][i]["adversarial"]
+        assert images[i]["success"] == free["images"][i]["success"]
+    assert summary["images"] == 3 and summary["failed"] == 1
+    assert sorted(p.name for p in out.iterdir() if p.is_file()) == \
+        ["a_adversarial.png", "a_panel.png", "c_adversarial.png"], list(out.iterdir())
+    done = gibbon(*line, out, code=1)
+    assert "a.png" in done.out and "c.png" in done.out and "b_adversarial.png: Is a" in done.err, done
+    (here / "data").mkdir()
+    shutil.copy(pictures[0], here / "data" / "a_1.png")
+    (here / "e" / "classes.csv").mkdir(parents=True)
+    done = gibbon("eval", model, here / "data", "--preprocess", "unit", "-q", "--json", "-o",
+                  here / "e", code=1)
+    assert done.json()["images"] == 1 and "classes.csv: Is a directory" in done.err, done
 
 
 def test_memory_limit_splits_the_batch():

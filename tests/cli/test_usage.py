@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 
+import files
 import harness
 from harness import BOOT, FASHION, GIBBON, Skip, gibbon
 
@@ -83,13 +84,51 @@ def test_attack_parameters():
     gibbon(*common, "--preprocess", "magic", code=2, says="unknown preprocessing 'magic'")
 
 
+def talkative():
+    """Command lines that print results: helps, tables and JSON of every command."""
+    here = harness.folder("talk")
+    model = files.linear(here / "m.onnx")
+    picture = files.png(here / "p.png", 8, 8)
+    (here / "data").mkdir()
+    files.png(here / "data" / "cat_2.png", 8, 8)
+    unit = ["--preprocess", "unit", "-q"]
+    attack = ["attack", model, picture, *unit, "--steps", "2", "-o", here / "o"]
+    lines = [["--help"], ["--version"], ["help", "run"], ["devices"], ["info", "--operators"],
+             ["info", model], ["classify", model, picture, *unit], attack,
+             ["run", model, "-i", files.npy(here / "x.npy", [1, 3, 8, 8], [0] * 192), "-o", here / "r"],
+             ["bench", model, "--rounds", "1", "-q"], ["models"], ["selftest", "--op", "Relu"],
+             ["eval", model, here / "data", *unit]]
+    return lines + [[*line, "--json"] for line in lines if line[0][0] != "-" and line[0] != "help"]
+
+
 def test_standard_output_full():
     if not os.path.exists("/dev/full"):
         raise Skip("no /dev/full")
-    for args in (["--help"], ["--version"], ["devices"], ["devices", "--json"],
-                 ["info", "--operators"]):
+    for args in talkative():
         with open("/dev/full", "w") as full:
-            gibbon(*args, code=1, stdout=full, says="standard output: No space left")
+            done = gibbon(*args, code=1, stdout=full)
+            assert "standard output: No space left" in done.err, done
+
+
+def test_standard_output_closed():
+    for args in talkative():
+        done = gibbon(*args, code=1, prefix=["sh", "-c", 'exec "$0" "$@" >&-'])
+        assert "standard output: Bad file descriptor" in done.err, done
+
+
+def test_closed_descriptors_are_not_reused():
+    """What is printed must not land in a file that took the place of a standard one."""
+    here = harness.folder("closed")
+    model, picture = files.linear(here / "m.onnx"), files.png(here / "p.png", 8, 8)
+    before = open(picture, "rb").read()
+    line = ["attack", model, picture, "--preprocess", "unit", "--steps", "2", "-o", here / "o"]
+    gibbon(*line, prefix=["sh", "-c", 'exec "$0" "$@" <&-'])
+    gibbon(*line, prefix=["sh", "-c", 'exec "$0" "$@" 2>&-'])
+    gibbon(*line, code=1, prefix=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    assert open(picture, "rb").read() == before
+    width, height, channels, _ = files.read_png(here / "o" / "p_adversarial.png")
+    assert (width, height, channels) == (8, 8, 3)
+    gibbon("devices", code=1, prefix=["sh", "-c", 'exec "$0" "$@" >&- 2>&-'])
 
 
 def test_closed_pipe():

@@ -30,11 +30,14 @@ static int evaluate_node(gb_node *node)
             out[i] = gb_tensor_create(&node->graph->arena, type, &v->shape);
         if (!out[i])
             return GB_ERR_NOMEM;
+        out[i]->ints = v->ints;
     }
     GB_TRY(node->op->eval(node, in, out));
     for (int i = 0; i < node->n_out; i++)
-        if (node->out[i])
+        if (node->out[i]) {
+            gb_tensor_wrap(out[i]);
             node->out[i]->data = out[i];
+        }
 fail:
     return err;
 }
@@ -45,6 +48,7 @@ int evaluate_graph(gb_graph *graph, gb_tensor *const *in)
     for (size_t i = 0; i < graph->n_in; i++) {
         gb_value *v = graph->in[i];
         v->type = in[i]->type == GB_F64 ? GB_F32 : in[i]->type;
+        v->ints = in[i]->ints;
         v->shape = in[i]->shape;
         v->data = in[i];
     }

@@ -126,6 +126,35 @@ static void test_formulas(void **state)
             check(loss, classes[i]);
 }
 
+// Logits that lie as far apart as floats do.
+static void test_far(void **state)
+{
+    static const float scales[] = {1e-30f, 1e4f, 1e30f};
+    float z[IMAGES * 5], dz[IMAGES * 5], losses[IMAGES];
+    const int32_t labels[IMAGES] = {0, 1, 2, 3, 4};
+    (void)state;
+    for (size_t s = 0; s < GB_COUNT(scales); s++) {
+        for (gb_loss loss = GB_LOSS_CE; loss <= GB_LOSS_MARGIN; loss++) {
+            for (int i = 0; i < IMAGES * 5; i++)
+                z[i] = scales[s] * (float)(i * 7 % 5 - 2);
+            run(loss, 5, z, labels, losses, dz);
+            for (int n = 0; n < IMAGES; n++) {
+                double row[5], want[5], value;
+                for (int i = 0; i < 5; i++)
+                    row[i] = (double)z[n * 5 + i];
+                formula(loss, row, 5, labels[n], &value, want);
+                if (fabs((double)losses[n] - value) > 1e-6 * fabs(value))
+                    fail_msg("loss %d at %g: %g, not %g", loss, (double)scales[s],
+                             (double)losses[n], value);
+                for (int i = 0; i < 5; i++)
+                    if (fabs((double)dz[n * 5 + i] - want[i]) > 1e-6)
+                        fail_msg("loss %d at %g: gradient %g, not %g", loss, (double)scales[s],
+                                 (double)dz[n * 5 + i], want[i]);
+            }
+        }
+    }
+}
+
 // A logit that is not a number makes the loss one that is none, whichever class it is.
 static void test_nan(void **state)
 {
@@ -159,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formulas),
+        cmocka_unit_test(test_far),
         cmocka_unit_test(test_nan),
         cmocka_unit_test(test_too_few_classes),
     };

@@ -239,6 +239,37 @@ static void test_extremes(void **state)
     }
 }
 
+// A class that a mask excludes (its logit is -infinity) has no part in a divergence.
+static void test_masked(void **state)
+{
+    static problem p, less;
+    static answer a, want;
+    const gb_loss losses[] = {GB_LOSS_KL, GB_LOSS_TRADES};
+    const int k = 5;
+    (void)state;
+    for (size_t l = 0; l < GB_COUNT(losses); l++) {
+        make(&p, losses[l], k, 0);
+        make(&less, losses[l], k - 1, 0);
+        memcpy(less.weights, p.weights, sizeof p.weights);
+        for (int n = 0; n < N; n++) {
+            p.labels[n] = 1 + (less.labels[n] = n % (k - 1));
+            for (int i = 1; i < k; i++) {
+                less.logits[n * (k - 1) + i - 1] = p.logits[n * k + i];
+                less.targets[n * (k - 1) + i - 1] = p.targets[n * k + i];
+            }
+            p.logits[n * k] = p.targets[n * k] = -INFINITY;
+        }
+        run(&p, &a, N);
+        run(&less, &want, N);
+        for (int n = 0; n < N; n++) {
+            assert_true(fabsf(a.losses[n] - want.losses[n]) <= 1e-6f * fabsf(want.losses[n]));
+            assert_true(a.grad[n * k] == 0);
+            for (int i = 1; i < k; i++)
+                assert_true(fabsf(a.grad[n * k + i] - want.grad[n * (k - 1) + i - 1]) <= 1e-6f);
+        }
+    }
+}
+
 // An image's loss and gradient have the same bits whether its batch goes through in parts.
 static void test_chunks(void **state)
 {
@@ -313,7 +344,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_naive),   cmocka_unit_test(test_small_divergence),
-        cmocka_unit_test(test_extremes), cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_extremes), cmocka_unit_test(test_masked),
+        cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_odd_trades), cmocka_unit_test(test_pytorch),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);

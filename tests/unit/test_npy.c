@@ -52,6 +52,10 @@ static void test_types(void **state)
     static const int32_t i4[2] = {-70000, 3};
     static const int64_t i8[2] = {-70000, 1 << 20};
     static const uint8_t b1[2] = {1, 0};
+    static const uint16_t u2[2] = {65535, 1};
+    static const int16_t i2[2] = {-32768, 1};
+    static const uint32_t u4[2] = {1u << 31, 7};
+    static const uint64_t u8[2] = {UINT64_C(1) << 63, 7};
     const struct {
         const char *descr;
         const void *data;
@@ -62,6 +66,8 @@ static void test_types(void **state)
         {"<f2", f2, sizeof f2, {1.5f, -2.0f}},   {"|u1", u1, sizeof u1, {200, 3}},
         {"|i1", i1, sizeof i1, {-100, 3}},       {"<i4", i4, sizeof i4, {-70000, 3}},
         {"<i8", i8, sizeof i8, {-70000, 1 << 20}}, {"|b1", b1, sizeof b1, {1, 0}},
+        {"<u2", u2, sizeof u2, {65535, 1}},      {"<i2", i2, sizeof i2, {-32768, 1}},
+        {"<u4", u4, sizeof u4, {0x1p31f, 7}},    {"<u8", u8, sizeof u8, {0x1p63f, 7}},
     };
     for (size_t i = 0; i < GB_COUNT(cases); i++) {
         for (int version = 1; version <= 3; version++) {
@@ -77,6 +83,58 @@ static void test_types(void **state)
             gb_npy_finish(&npy);
         }
     }
+}
+
+// What a float would round is refused where floats are wanted, and exact where integers are.
+static void test_integers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        int64_t v[2];
+        int bits;
+        bool is_signed, fits;
+    } cases[] = {
+        {"i8", {INT64_MIN, INT64_MAX}, 64, true, true},
+        {"u8", {0, -1}, 64, false, true},
+        {"u8", {0, -1}, 64, true, false},
+        {"i8", {0, -1}, 64, false, false},
+        {"i8", {-128, 127}, 8, true, true},
+        {"i8", {-129, 0}, 8, true, false},
+        {"i8", {128, 0}, 8, true, false},
+        {"i8", {0, 255}, 8, false, true},
+        {"i8", {0, 256}, 8, false, false},
+        {"i8", {1, 0}, 1, false, true},
+        {"i8", {2, 0}, 1, false, false},
+    };
+    char path[] = "/tmp/gibbon-npy-XXXXXX";
+    const int64_t dim[] = {2};
+    gb_npy npy;
+    close(mkstemp(path));
+    for (size_t i = 0; i < GB_COUNT(cases); i++) {
+        assert_int_equal(0, gb_npy_write_as(path, cases[i].code, cases[i].v, 1, dim));
+        int err = gb_npy_read_ints(&npy, path, cases[i].bits, cases[i].is_signed);
+        assert_int_equal(cases[i].fits ? 0 : GB_ERR_ARG, err);
+        if (cases[i].fits)
+            assert_memory_equal(cases[i].v, npy.ints, sizeof cases[i].v);
+        gb_npy_finish(&npy);
+    }
+    assert_int_equal(0, gb_npy_write(path, (float[]){-3, 0x1p40f}, 1, dim));
+    assert_int_equal(0, gb_npy_read_ints(&npy, path, 64, true));
+    assert_true(npy.ints[0] == -3 && npy.ints[1] == INT64_C(1) << 40);
+    gb_npy_finish(&npy);
+    for (int i = 0; i < 4; i++) {
+        const float bad[] = {0, (float[]){0.5f, INFINITY, NAN, 0x1p64f}[i]};
+        assert_int_equal(0, gb_npy_write(path, bad, 1, dim));
+        assert_int_equal(GB_ERR_ARG, gb_npy_read_ints(&npy, path, 64, i == 3));
+    }
+    const int64_t beyond[] = {16777217, -16777217, INT64_MAX};
+    for (size_t i = 0; i < GB_COUNT(beyond); i++) {
+        assert_int_equal(0, gb_npy_write_as(path, "i8", &beyond[i], 0, NULL));
+        assert_int_equal(GB_ERR_UNSUPPORTED, gb_npy_read(&npy, path));
+        assert_null(npy.data);
+    }
+    unlink(path);
 }
 
 static void test_half_specials(void **state)
@@ -235,7 +293,8 @@ static void test_write_and_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),        cmocka_unit_test(test_half_specials),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_integers),        cmocka_unit_test(test_half_specials),
         cmocka_unit_test(test_shapes),       cmocka_unit_test(test_refused),
         cmocka_unit_test(test_every_prefix), cmocka_unit_test(test_write_and_rows),
     };
