@@ -319,43 +319,6 @@ fail:
 
 // --- the whole ---
 
-// The node that first mixes images on the way to a value that holds mixed ones.
-static const gb_node *first_to_mix(const gb_value *v)
-{
-    const gb_node *node = NULL;
-    while (v && v->producer) {
-        node = v->producer;
-        v = NULL;
-        for (int i = 0; i < node->n_in && !v; i++)
-            if (node->in[i] && node->in[i]->images.kind == GB_IMAGES_MIXED)
-                v = node->in[i];
-    }
-    return node;
-}
-
-// Every output must be a list of one entry for each image, or have nothing to do with them.
-static int find_mixing(gb_graph *g)
-{
-    for (size_t i = 0; i < g->n_out && g->batch > 1 && !g->mixes; i++) {
-        const gb_value *v = g->out[i];
-        const gb_images *m = &v->images;
-        bool leads = v->shape.rank > 0 && v->shape.dim[0] == g->batch &&
-                     gb_shape_count(&v->shape) > 0;
-        if (m->kind == GB_IMAGES_MIXED)
-            g->mixes = gb_arena_printf(&g->arena, "%s: what comes of an image depends on the rest "
-                                       "of its batch", gb_node_text(first_to_mix(v)));
-        else if (m->kind != GB_IMAGES_APART ? leads
-                                            : !leads || m->inside != gb_images_step(&v->shape, 0))
-            g->mixes = gb_arena_printf(&g->arena, "output '%.200s' is no list of one entry for "
-                                       "each image", v->name);
-        else
-            continue;
-        if (!g->mixes)
-            return GB_ERR_NOMEM;
-    }
-    return 0;
-}
-
 // Builds the instance into b->g; on failure b->g is freed.
 static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
 {
@@ -391,7 +354,7 @@ static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
             GB_TRY(gb_rebatch_check_output(b->rebatch, v, model->out[i]->id));
         GB_TRY(gb_graph_add_output(b->g, v));
     }
-    GB_TRY(find_mixing(b->g));
+    GB_TRY(gb_find_mixing(b->g));
     GB_TRY(gb_graph_prune(b->g));
 fail:
     if (err < 0) {
