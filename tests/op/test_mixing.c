@@ -89,6 +89,8 @@ static const sample samples[] = {
     {"y = Add x =3x1x1x1", "Add"},
     {"s = Shape x; n = Gather s [0]; d = Cast n to=1; y = Div x d", "Div"},
     {"s = Size x; d = Cast s to=1; q = Sqrt d; y = Mul x q", "Mul"},
+    {"s = Shape x; n = Gather s [0]; d = Cast n to=1; w = Mul =6x6x1x1 d; y = Conv x w", "Conv"},
+    {"s = Shape x; n = Gather s [0]; d = Cast n to=1; w = Mul =4x5 d; y = MatMul x w", "MatMul"},
     {"a = Concat =1x6x4x4 x axis=0; y = Slice a [0] [-1] [0]", "Concat"},
     {"a = Pad x [1,0,0,0,0,0,0,0]; y = Slice a [0] [-1] [0]", "Pad"},
 };
