@@ -1,6 +1,7 @@
 // From a model to an instance: every shape known for one batch, constants folded, no-ops gone.
 #include "engine/instance.h"
 
+#include "base/hash.h"
 #include "engine/rebatch.h"
 #include "op/images.h"
 #include "op/index.h"
@@ -26,9 +27,10 @@ typedef struct build {
     bool shapes_only;
     int64_t folded; // elements so far
     const gb_rebatch *rebatch; // NULL: at the model's own batch
-    // The same at another batch, where constants that differ depend on how many images there are;
-    // NULL: none does.
-    const struct build *other;
+    // [id in the model]: hashes of folded constants, 0 for other values; and those at another
+    // batch: what differs there depends on how many images there are. NULL: not asked for.
+    uint64_t *hash;
+    const uint64_t *other;
 } build;
 
 static int check_operators(const gb_graph *model)
@@ -269,17 +271,24 @@ static int check_shapes(const gb_node *node)
     return 0;
 }
 
+static uint64_t hash_of(const gb_tensor *t)
+{
+    uint64_t hash = gb_hash(GB_HASH_INIT, &t->shape.rank, sizeof t->shape.rank);
+    hash = gb_hash(hash, t->shape.dim, sizeof *t->shape.dim * (size_t)t->shape.rank);
+    return gb_hash(hash, t->data, gb_tensor_bytes(t)) | 1;
+}
+
 // Only what differs at another batch depends on how many images there are.
 static void settle_counted(const build *b, const gb_node *node, const gb_node *original)
 {
     for (int k = 0; k < node->n_out; k++) {
         gb_value *v = node->out[k];
+        if (v && v->data && b->hash)
+            b->hash[original->out[k]->id] = hash_of(v->data);
         if (!v || v->images.kind != GB_IMAGES_COUNTED)
             continue;
-        const gb_value *other = b->other ? b->other->map[original->out[k]->id] : NULL;
-        bool same = v->data && other && other->data && gb_shape_equal(&v->shape, &other->shape) &&
-                    !memcmp(v->data->data, other->data->data, gb_tensor_bytes(v->data));
-        if (same || !b->other)
+        const uint64_t there = b->other ? b->other[original->out[k]->id] : 0;
+        if (!b->other || (there && v->data && hash_of(v->data) == there))
             v->images.kind = GB_IMAGES_NONE;
     }
 }
@@ -441,6 +450,7 @@ fail:
 static int instantiate(build *b, int64_t batch)
 {
     build other = *b, third = *b;
+    uint64_t *hash = NULL;
     int err = 0;
     GB_TRY(check_operators(b->model));
     int64_t own = own_batch(b);
@@ -448,15 +458,19 @@ static int instantiate(build *b, int64_t batch)
         return gb_fail(GB_ERR_ARG, "a batch of %" PRId64 " is not possible", batch);
     if (batch == 0)
         batch = own ? own : 1;
+    const bool asks = asks_for_shapes(b->model), another = own && batch != own;
     other.shapes_only = third.shapes_only = true;
-    if (own > 1 && batch == 1 && asks_for_shapes(b->model)) // one image has nothing to compare
+    if (asks && !(hash = calloc(b->model->n_value + 1, sizeof *hash)))
+        return gb_fail(GB_ERR_NOMEM, "out of memory");
+    other.hash = hash;
+    if (own > 1 && batch == 1 && asks) // one image has nothing to compare
         GB_TRY(instantiate(&third, own + 1));
-    if (own && batch != own)
+    if (another)
         GB_TRY(build_graph(&other, own, own));
-    else if (batch > 1 && !own && asks_for_shapes(b->model))
+    else if (batch > 1 && !own && asks)
         build_graph(&other, 1, 0); // where it fails there is nothing to compare with
-    b->other = other.g ? &other : NULL;
-    err = own && batch != own ? build_at_another(b, batch, &other) : build_graph(b, batch, own);
+    b->other = other.g ? hash : NULL;
+    err = another ? build_at_another(b, batch, &other) : build_graph(b, batch, own);
 fail:
     if (err < 0) {
         gb_graph_free(b->g);
@@ -467,6 +481,7 @@ fail:
     gb_graph_free(other.g);
     gb_graph_free(third.g);
     finish(&other);
+    free(hash);
     return err;
 }
 
