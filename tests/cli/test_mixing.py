@@ -169,6 +169,17 @@ def test_train():
     gibbon("train", PLAIN, data, *how, "--adversarial", "static", "--source", OPEN, code=1,
            says="what static perturbs against takes one image at a time")
     assert not (HERE / "trained.onnx").exists()
+    # The statistics of a batch are what training is about.
+    learns = files.model(HERE / "learns.onnx",
+                         [files.node("BatchNormalization", ["x", *"sbmv"], ["n"], training_mode=1),
+                          files.node("Flatten", ["n"], ["f"]),
+                          files.node("Gemm", ["f", "w"], ["y"], transB=1)],
+                         [files.value("x", ["N", 1, SIZE, SIZE])], [files.value("y", ["N", CLASSES])],
+                         [files.tensor("w", [CLASSES, PIXELS], WEIGHTS),
+                          *(files.tensor(name, [1], [1.0]) for name in "sbmv")])
+    gibbon("train", learns, data, *how)
+    done = gibbon("classify", learns, *PNGS[:2], "--preprocess", "unit")
+    assert done.err.count(NOTE + "BatchNormalization") == 1, done
 
 
 harness.main(globals())
