@@ -125,8 +125,9 @@ GB_API int gb_model_read_image(float *image, const gb_model *model, const char *
 
 typedef struct gb_session gb_session; /* a model on a device at one batch size */
 
-/* Plans, packs and uploads; batch: images per pass, 1 or more. The model may be freed afterwards.
- */
+/* Plans, packs and uploads; batch: images per pass, 1 or more. A model in which what comes of an
+ * image depends on the others in its batch takes one at a time, with a warning in the device's log.
+ * The model may be freed afterwards. */
 GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *model, int64_t batch);
 GB_API void gb_session_free(gb_session *session);
 GB_API int64_t gb_session_classes(const gb_session *session);
@@ -210,7 +211,8 @@ typedef struct gb_attack_result {
 typedef struct gb_attack gb_attack; /* a method made ready for a model, a device and a batch size */
 
 /* Makes an attack ready. batch: images at once; halved, with a warning in the device's log, while
- * they do not fit into the device's memory. The model and config may be freed afterwards. */
+ * they do not fit into the device's memory; 1, as gb_session_open says, where images would depend
+ * on each other. The model and config may be freed afterwards. */
 GB_API int gb_attack_open(gb_attack **out, gb_device *dev, const gb_model *model, int64_t batch,
                           const gb_attack_config *config);
 GB_API void gb_attack_free(gb_attack *attack);

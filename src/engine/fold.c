@@ -60,20 +60,22 @@ static int admit(gb_folding *f, const gb_node *node, bool *folds)
         if (!node->out[i])
             continue;
         const int64_t count = gb_shape_count(&node->out[i]->shape), need = bytes_of(node->out[i]);
-        if (f->shapes_only && (count > MAX_FOR_SHAPES || need > bytes))
+        if (f->shapes_only && count > MAX_FOR_SHAPES)
             *folds = false;
-        else if (need > bytes)
+        else if (need > bytes && !f->shapes_only)
             return gb_fail(GB_ERR_UNSUPPORTED, "%s: makes a constant of %" PRId64 " elements, too "
                            "many: the constants that nodes make may take %" PRId64 " MiB at a time",
                            gb_node_text(node), count, MAX_BYTES >> 20);
         bytes -= need;
     }
-    if (!f->shapes_only && !*folds && !device_can(node))
+    if (f->shapes_only)
+        bytes = f->bytes;
+    else if (!*folds && !device_can(node))
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: the results of constants up to here would take "
                        "more than %.0f s beforehand, and the device does not compute this one; "
                        "export the model with its constants folded", gb_node_text(node),
                        1e-9 * MAX_WORK);
-    f->bytes = *folds || !f->shapes_only ? bytes : f->bytes;
+    f->bytes = bytes;
     return 0;
 }
 
@@ -126,7 +128,7 @@ int gb_fold(gb_folding *f, gb_node *node, bool *folded)
 
 void gb_fold_release(gb_folding *f, gb_value *value)
 {
-    if (--value->uses != 0 || f->shapes_only || (size_t)value->id >= f->cap || !f->made[value->id])
+    if (--value->uses != 0 || (size_t)value->id >= f->cap || !f->made[value->id])
         return;
     f->bytes += bytes_of(value);
     free(f->made[value->id]);

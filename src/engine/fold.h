@@ -7,7 +7,7 @@
 
 typedef struct gb_folding {
     gb_graph *graph;
-    bool shapes_only; // only what can decide a shape is of interest; results stay, to be compared
+    bool shapes_only; // only what can decide a shape is of interest
     double work;      // nanoseconds that are left, as gb_op.work counts them
     int64_t bytes;    // that are left for results at any one time
     void **made;      // [value id]: the elements of a result that the graph does not own yet

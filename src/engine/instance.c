@@ -1,6 +1,7 @@
 // From a model to an instance: every shape known for one batch, constants folded, no-ops gone.
 #include "engine/instance.h"
 
+#include "base/hash.h"
 #include "engine/fold.h"
 #include "engine/rebatch.h"
 #include "op/images.h"
@@ -24,9 +25,10 @@ typedef struct build {
     double fold_seconds; // 0: as usual
     gb_folding folding;
     const gb_rebatch *rebatch; // NULL: at the model's own batch
-    // The same at another batch, where constants that differ depend on how many images there are;
-    // NULL: none does.
-    const struct build *other;
+    // [id in the model]: hashes of folded constants, 0 for other values; and those at another
+    // batch: what differs there depends on how many images there are. NULL: not asked for.
+    uint64_t *hash;
+    const uint64_t *other;
 } build;
 
 static int check_operators(const gb_graph *model)
@@ -225,17 +227,24 @@ static int check_shapes(const gb_node *node)
     return 0;
 }
 
+static uint64_t hash_of(const gb_tensor *t)
+{
+    uint64_t hash = gb_hash(GB_HASH_INIT, &t->shape.rank, sizeof t->shape.rank);
+    hash = gb_hash(hash, t->shape.dim, sizeof *t->shape.dim * (size_t)t->shape.rank);
+    return gb_hash(hash, t->data, gb_tensor_bytes(t)) | 1;
+}
+
 // Only what differs at another batch depends on how many images there are.
 static void settle_counted(const build *b, const gb_node *node, const gb_node *original)
 {
     for (int k = 0; k < node->n_out; k++) {
         gb_value *v = node->out[k];
+        if (v && v->data && b->hash)
+            b->hash[original->out[k]->id] = hash_of(v->data);
         if (!v || v->images.kind != GB_IMAGES_COUNTED)
             continue;
-        const gb_value *other = b->other ? b->other->map[original->out[k]->id] : NULL;
-        bool same = v->data && other && other->data && gb_shape_equal(&v->shape, &other->shape) &&
-                    !memcmp(v->data->data, other->data->data, gb_tensor_bytes(v->data));
-        if (same || !b->other)
+        const uint64_t there = b->other ? b->other[original->out[k]->id] : 0;
+        if (!b->other || (there && v->data && hash_of(v->data) == there))
             v->images.kind = GB_IMAGES_NONE;
     }
 }
@@ -279,43 +288,6 @@ fail:
 
 // --- the whole ---
 
-// The node that first mixes images on the way to a value that holds mixed ones.
-static const gb_node *first_to_mix(const gb_value *v)
-{
-    const gb_node *node = NULL;
-    while (v && v->producer) {
-        node = v->producer;
-        v = NULL;
-        for (int i = 0; i < node->n_in && !v; i++)
-            if (node->in[i] && node->in[i]->images.kind == GB_IMAGES_MIXED)
-                v = node->in[i];
-    }
-    return node;
-}
-
-// Every output must be a list of one entry for each image, or have nothing to do with them.
-static int find_mixing(gb_graph *g)
-{
-    for (size_t i = 0; i < g->n_out && g->batch > 1 && !g->mixes; i++) {
-        const gb_value *v = g->out[i];
-        const gb_images *m = &v->images;
-        bool leads = v->shape.rank > 0 && v->shape.dim[0] == g->batch &&
-                     gb_shape_count(&v->shape) > 0;
-        if (m->kind == GB_IMAGES_MIXED)
-            g->mixes = gb_arena_printf(&g->arena, "%s: what comes of an image depends on the rest "
-                                       "of its batch", gb_node_text(first_to_mix(v)));
-        else if (m->kind != GB_IMAGES_APART ? leads
-                                            : !leads || m->inside != gb_images_step(&v->shape, 0))
-            g->mixes = gb_arena_printf(&g->arena, "output '%.200s' is no list of one entry for "
-                                       "each image", v->name);
-        else
-            continue;
-        if (!g->mixes)
-            return GB_ERR_NOMEM;
-    }
-    return 0;
-}
-
 // Builds the instance into b->g; on failure b->g is freed.
 static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
 {
@@ -352,7 +324,7 @@ static int build_graph(build *b, int64_t batch, int64_t batch_in_model)
             GB_TRY(gb_rebatch_check_output(b->rebatch, v, model->out[i]->id));
         GB_TRY(gb_graph_add_output(b->g, v));
     }
-    GB_TRY(find_mixing(b->g));
+    GB_TRY(gb_find_mixing(b->g));
     GB_TRY(gb_graph_prune(b->g));
 fail:
     if (b->g && gb_folding_end(&b->folding) < 0)
@@ -441,6 +413,7 @@ fail:
 static int instantiate(build *b, int64_t batch)
 {
     build other = *b, third = *b;
+    uint64_t *hash = NULL;
     int err = 0;
     GB_TRY(check_operators(b->model));
     int64_t own = own_batch(b);
@@ -448,15 +421,19 @@ static int instantiate(build *b, int64_t batch)
         return gb_fail(GB_ERR_ARG, "a batch of %" PRId64 " is not possible", batch);
     if (batch == 0)
         batch = own ? own : 1;
+    const bool asks = asks_for_shapes(b->model), another = own && batch != own;
     other.shapes_only = third.shapes_only = true;
-    if (own > 1 && batch == 1 && asks_for_shapes(b->model)) // one image has nothing to compare
+    if (asks && !(hash = calloc(b->model->n_value + 1, sizeof *hash)))
+        return gb_fail(GB_ERR_NOMEM, "out of memory");
+    other.hash = hash;
+    if (own > 1 && batch == 1 && asks) // one image has nothing to compare
         GB_TRY(instantiate(&third, own + 1));
-    if (own && batch != own)
+    if (another)
         GB_TRY(build_graph(&other, own, own));
-    else if (batch > 1 && !own && asks_for_shapes(b->model))
+    else if (batch > 1 && !own && asks)
         build_graph(&other, 1, 0); // where it fails there is nothing to compare with
-    b->other = other.g ? &other : NULL;
-    err = own && batch != own ? build_at_another(b, batch, &other) : build_graph(b, batch, own);
+    b->other = other.g ? hash : NULL;
+    err = another ? build_at_another(b, batch, &other) : build_graph(b, batch, own);
 fail:
     if (err < 0) {
         gb_graph_free(b->g);
@@ -467,6 +444,7 @@ fail:
     gb_graph_free(other.g);
     gb_graph_free(third.g);
     finish(&other);
+    free(hash);
     return err;
 }
 

@@ -22,4 +22,8 @@ int gb_rebatch_check(const gb_rebatch *r, const gb_node *node, const gb_node *or
 // An output of the model: its leading dimension must be the batch.
 int gb_rebatch_check_output(const gb_rebatch *r, const gb_value *value, int original_id);
 
+// Sets g->mixes where an output is not a list of one entry for each image, each made of that image
+// alone (engine/mixing.c).
+int gb_find_mixing(gb_graph *g);
+
 #endif

@@ -57,6 +57,8 @@ static int64_t images(const gb_node *node, int k)
     for (int i = 0; i < node->n_in; i++) {
         const gb_value *v = node->in[i];
         int64_t here;
+        if (gb_counts_images(v))
+            return 0;
         if (!gb_holds_images(v))
             continue;
         if (i == 2)

@@ -13,6 +13,11 @@ bool gb_holds_images(const gb_value *v)
     return v && v->images.kind == GB_IMAGES_APART;
 }
 
+bool gb_counts_images(const gb_value *v)
+{
+    return v && v->images.kind == GB_IMAGES_COUNTED;
+}
+
 bool gb_images_first_only(const gb_node *node)
 {
     for (int i = 1; i < node->n_in; i++)
@@ -102,7 +107,7 @@ bool gb_images_same(const gb_node *node, int input, const gb_shape *shape, int64
 {
     const gb_value *v = node->in[input];
     gb_images_place at;
-    if (v->images.kind == GB_IMAGES_COUNTED)
+    if (gb_counts_images(v))
         return false;
     if (gb_shape_count(&v->shape) == 1)
         return true;
@@ -137,13 +142,16 @@ int64_t gb_images_renamed(const gb_node *node, int k)
     return gb_images_first_only(node) ? node->in[0]->images.inside : 0;
 }
 
-// Input 0 is taken apart along its axes up to this one.
+// Input 0 is taken apart along its axes up to this one, the others being weights.
 static int64_t apart_up_to(const gb_node *node, int k, int axis)
 {
     const int64_t inside = node->in[0]->images.inside;
     const int64_t step = gb_images_step(&node->in[0]->shape, axis);
     if (!gb_images_first_only(node) || inside % step)
         return 0;
+    for (int i = 1; i < node->n_in; i++)
+        if (gb_counts_images(node->in[i]))
+            return 0;
     return inside / step * gb_images_step(&node->out[k]->shape, axis);
 }
 
@@ -234,7 +242,7 @@ static bool may_count(const gb_node *node)
     int n = !strcmp(op->name, "ConstantOfShape") ? 0 : arranges ? 1 : node->n_in;
     bool counted = op->shape_only;
     for (int i = 0; i < n; i++)
-        counted |= node->in[i] && node->in[i]->images.kind == GB_IMAGES_COUNTED;
+        counted |= gb_counts_images(node->in[i]);
     return counted;
 }
 

@@ -32,6 +32,8 @@ typedef struct gb_images_place {
 } gb_images_place;
 
 bool gb_holds_images(const gb_value *v);
+// Whether it depends on how many images there are, as no weight may.
+bool gb_counts_images(const gb_value *v);
 // Whether input 0 alone holds images.
 bool gb_images_first_only(const gb_node *node);
 // False where the images are spread over several axes. The batch is more than one image.

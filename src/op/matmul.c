@@ -71,6 +71,8 @@ static int64_t images(const gb_node *node, int k)
     whole.dim[whole.rank++] = g.n;
     for (int i = 0; i < 2; i++) {
         const gb_shape *shape = i ? &g.b : &g.a;
+        if (gb_counts_images(node->in[i]))
+            return 0;
         if (!gb_holds_images(node->in[i]))
             continue;
         if (!gb_images_find(&at, shape, node->in[i]->images.inside, batch) ||

@@ -134,10 +134,12 @@ int gb_batch_norm_train(gb_node *node)
     return 0;
 }
 
-// The statistics of a batch in training mode join its images.
+// The statistics of a batch in training mode join its images. Where the running ones are state that
+// is being learned, that is what is wanted.
 static int64_t images_batch(const gb_node *node, int k)
 {
-    return gb_attr_int(node, "training_mode", 0) ? 0 : gb_images_leading(node, k);
+    bool joins = gb_attr_int(node, "training_mode", 0) && !node->in[3]->param;
+    return joins || k > 0 ? 0 : gb_images_leading(node, k);
 }
 
 static int64_t images_layer(const gb_node *node, int k)

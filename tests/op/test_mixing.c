@@ -2,7 +2,6 @@
 // is, and what comes of an image does not depend on the batch that it is in.
 #include "support/check.h"
 
-#include "base/log.h"
 #include "engine/instance.h"
 #include "onnx/load.h"
 #include "op/evaluate.h"
@@ -14,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // Statements with ; between: OUTPUTS = Op INPUT... NAME=VALUE... An input is a name, [1,2] a list
 // of integers, or =2x3 made-up floats of that shape. The input is x of Nx6x4x4, the output y.
@@ -89,6 +89,8 @@ static const sample samples[] = {
     {"y = Add x =3x1x1x1", "Add"},
     {"s = Shape x; n = Gather s [0]; d = Cast n to=1; y = Div x d", "Div"},
     {"s = Size x; d = Cast s to=1; q = Sqrt d; y = Mul x q", "Mul"},
+    {"s = Shape x; n = Gather s [0]; d = Cast n to=1; w = Mul =6x6x1x1 d; y = Conv x w", "Conv"},
+    {"s = Shape x; n = Gather s [0]; d = Cast n to=1; w = Mul =4x5 d; y = MatMul x w", "MatMul"},
     {"a = Concat =1x6x4x4 x axis=0; y = Slice a [0] [-1] [0]", "Concat"},
     {"a = Pad x [1,0,0,0,0,0,0,0]; y = Slice a [0] [-1] [0]", "Pad"},
 };
@@ -150,16 +152,13 @@ static void attribute(onnx_builder *b, Onnx__NodeProto *node, const char *name, 
     onnx_attr_int(b, node, name, v[0]);
 }
 
-static gb_graph *model_of(const sample *s, int64_t batch)
+static void build(onnx_builder *b, const sample *s, int64_t channels, int64_t batch)
 {
-    onnx_builder b;
-    gb_graph *g = NULL;
-    size_t size;
     char *rest, *inner;
     int number = 0;
-    onnx_init(&b, 17);
-    onnx_input(&b, "x", 4, (int64_t[]){batch, 6, 4, 4});
-    char *text = gb_arena_strdup(&b.arena, s->text);
+    onnx_init(b, 17);
+    onnx_input(b, "x", 4, (int64_t[]){batch, channels, 4, 4});
+    char *text = gb_arena_strdup(&b->arena, s->text);
     for (char *line = strtok_r(text, ";", &rest); line; line = strtok_r(NULL, ";", &rest)) {
         char *equal = strstr(line, " = "), *type;
         *equal = 0;
@@ -173,15 +172,23 @@ static gb_graph *model_of(const sample *s, int64_t batch)
                 name[attrs] = w;
                 value[attrs++] = at + 1;
             } else {
-                in = gb_arena_printf(&b.arena, "%s%s%s", in, *in ? "," : "",
-                                     input(&b, w, number++));
+                in = gb_arena_printf(&b->arena, "%s%s%s", in, *in ? "," : "",
+                                     input(b, w, number++));
             }
         }
-        Onnx__NodeProto *node = onnx_node(&b, type, in, trimmed(line));
+        Onnx__NodeProto *node = onnx_node(b, type, in, trimmed(line));
         for (size_t i = 0; i < attrs; i++)
-            attribute(&b, node, name[i], value[i]);
+            attribute(b, node, name[i], value[i]);
     }
-    onnx_output(&b, "y", 0, NULL);
+    onnx_output(b, "y", 0, NULL);
+}
+
+static gb_graph *model_of(const sample *s, int64_t batch)
+{
+    onnx_builder b;
+    gb_graph *g = NULL;
+    size_t size;
+    build(&b, s, 6, batch);
     uint8_t *bytes = onnx_pack(&b, &size);
     assert_ok(gb_onnx_decode(&g, bytes, size, "sample", NULL));
     free(bytes);
@@ -312,6 +319,74 @@ static void classifiers(void **state)
     }
 }
 
+// An open batch with a shape for one image in it.
+static void shape_for_one(void **state)
+{
+    const sample s = {"y = Reshape x [1,96]", NULL};
+    gb_session *session = NULL;
+    int lines = 0;
+    const gb_log log = {.write = count_line, .user = &lines, .level = GB_LOG_WARN};
+    gb_graph *model = model_of(&s, -1);
+    (void)state;
+    assert_err(GB_ERR_ARG, gb_session_create(&session, test_device(), model,
+                                             &(gb_session_options){.batch = 3}));
+    assert_ok(gb_session_create(&session, test_device(), model,
+                                &(gb_session_options){.batch = 3, .scores = GB_SCORES_FIND, .log = &log}));
+    assert_int_equal(1, gb_session_batch(session));
+    assert_int_equal(1, lines);
+    gb_session_free(session);
+    gb_graph_free(model);
+}
+
+// The same through the public API, whose log is the device's.
+static void public_api(void **state)
+{
+    enum { N = 3, PIXELS = 3 * 4 * 4 };
+    const sample s = {"m = ReduceMean x; s = Sub x m; y = Flatten s", "ReduceMean"};
+    char path[] = "/tmp/gibbon-mixing-XXXXXX";
+    float x[N * PIXELS], together[N * PIXELS], alone[PIXELS], adversarial[N * PIXELS];
+    gb_attack_result result[N];
+    gb_attack_config config;
+    gb_device *dev = NULL;
+    gb_model *model = NULL;
+    gb_session *session = NULL;
+    gb_attack *attack = NULL;
+    onnx_builder b;
+    int lines = 0, labels[N] = {0, 1, 2};
+    const gb_log log = {.write = count_line, .user = &lines, .level = GB_LOG_WARN};
+    (void)state;
+    test_device();
+    build(&b, &s, 3, -1);
+    int file = mkstemp(path);
+    assert_true(file >= 0 && close(file) == 0);
+    assert_ok(onnx_save(&b, path));
+    onnx_finish(&b);
+    for (int i = 0; i < N * PIXELS; i++)
+        x[i] = (float)(i * 37 % 101) / 101 * (float)(1 + i / PIXELS) / N;
+    assert_ok(gb_device_open(&dev, getenv("GIBBON_TEST_DEVICE"), &log));
+    assert_ok(gb_model_load(&model, path));
+    assert_ok(gb_session_open(&session, dev, model, N));
+    assert_int_equal(1, lines);
+    assert_ok(gb_classify(together, session, x, N));
+    for (int i = 0; i < N; i++) {
+        assert_ok(gb_classify(alone, session, x + i * PIXELS, 1));
+        assert_memory_equal(alone, together + i * PIXELS, sizeof alone);
+    }
+    assert_ok(gb_attack_default(&config, "fgsm"));
+    assert_ok(gb_attack_open(&attack, dev, model, N, &config));
+    assert_int_equal(2, lines);
+    assert_ok(gb_attack_images(adversarial, result, attack, x, labels, N, NULL));
+    for (int i = 0; i < N; i++) {
+        assert_ok(gb_attack_images(alone, result, attack, x + i * PIXELS, labels + i, 1, NULL));
+        assert_memory_equal(alone, adversarial + i * PIXELS, sizeof alone);
+    }
+    gb_attack_free(attack);
+    gb_session_free(session);
+    gb_model_free(model);
+    gb_device_close(dev);
+    unlink(path);
+}
+
 // A bare model is computed as it is, in one piece whatever is asked for.
 static void bare(void **state)
 {
@@ -343,6 +418,8 @@ int main(void)
         cmocka_unit_test(open_batches),
         cmocka_unit_test(own_batches),
         cmocka_unit_test(classifiers),
+        cmocka_unit_test(shape_for_one),
+        cmocka_unit_test(public_api),
         cmocka_unit_test(bare),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
