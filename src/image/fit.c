@@ -36,7 +36,7 @@ int gb_fit_axes(gb_axis axis[2], int width, int height, const gb_fit *fit)
 
 // Pillow up to 12.1 takes the rows first. 12.2 and 12.3 take the columns first where a picture is
 // more than 100 times as tall as wide and its height shrinks; 13 does where the height loses more
-// pixels than twice those that the width loses.
+// pixels than twice those that the width loses. A side that stays needs no pass.
 bool gb_fit_differs(int width, int height, const gb_fit *fit)
 {
     gb_axis axis[2];
@@ -44,7 +44,7 @@ bool gb_fit_differs(int width, int height, const gb_fit *fit)
         return false;
     const int64_t lost_x = (int64_t)width - axis[0].scaled;
     const int64_t lost_y = (int64_t)height - axis[1].scaled;
-    return lost_y > 0 && (lost_y > 2 * lost_x || height > 100 * (int64_t)width);
+    return lost_x != 0 && lost_y > 0 && (lost_y > 2 * lost_x || height > 100 * (int64_t)width);
 }
 
 // --- rows ---
