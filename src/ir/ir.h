@@ -210,7 +210,7 @@ int64_t gb_graph_parameters(const gb_graph *graph);
 int64_t gb_graph_nonfinite(const gb_graph *graph, const gb_value **first);
 // One line a value and a node, for tests and --verbose. Returns a malloc'ed text.
 char *gb_graph_dump(const gb_graph *graph);
-// Of the graph's text and all its constants: tells models apart. GB_ERR_NOMEM.
+// Of the graph's text, attributes and constants, exactly: tells models apart. GB_ERR_NOMEM.
 int gb_graph_hash(uint64_t *hash, const gb_graph *graph);
 
 // --- attributes (ir/attr.c): absent means the given default ---

@@ -73,7 +73,7 @@ static void open_it(const char *spec, int choices)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *temp = getenv("TMPDIR");
-    char root[200], name[64];
+    char root[200], name[64], spec[420];
     snprintf(root, sizeof root, "%s/gibbon-fuzz-XXXXXX", temp ? temp : "/tmp");
     if (size < 1 || size > 1 << 14 || !mkdtemp(root))
         return 0;
@@ -91,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         put(root, name, (const char *)at, bytes);
         at += bytes;
     }
-    open_it(root, data[0]);
+    snprintf(spec, sizeof spec, data[0] & 16 ? "%s,%s/list.txt" : "%s", root, root);
+    open_it(spec, data[0]);
     nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     return 0;
 }

@@ -39,6 +39,7 @@ def main():
         "links": (0, {"a_3.png": p, "self@": b".", "b_5.png@": b"a_3.png", "gone.png@": b"nowhere"}),
         "idx": (0, {"t10k-images-idx3-ubyte": images, "t10k-labels-idx1-ubyte": labels}),
         "cifar": (0, {"test_batch.bin": record, "batches.meta.txt": b"\n".join(b"abcdefghij"[i:i + 1] for i in range(10))}),
+        "listed": (16, {"val_1.png": p, "val_2.png": p, "list.txt": b"val_1.png 3\r\nval_2.png,1\n"}),
         "bad": (0, {"a_3.png": b"x", "b_5.png": p, "c_5.png": p[:40]}),
         "deep": (8, {"1/2/3/a.png": p, "1/b.png": p}),
         "array": (0, {"test-images.npy": npy("<f4", (2, 1, 1, 1), bytes(8)),

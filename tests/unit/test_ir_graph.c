@@ -237,6 +237,13 @@ static void counts_nonfinite(void **state)
     gb_graph_free(g);
 }
 
+static void hashes_differ(const gb_graph *g, uint64_t was)
+{
+    uint64_t is;
+    assert_int_equal(gb_graph_hash(&is, g), 0);
+    assert_true(is != was);
+}
+
 static void dumps(void **state)
 {
     (void)state;
@@ -279,6 +286,28 @@ static void dumps(void **state)
                         " act(0, 6, 0)  # name\n"
                         "output y\n");
     free(text);
+    // The hash sees what the text rounds or leaves out.
+    const float near[] = {0.5f, nextafterf(2, 3)};
+    int64_t last[20] = {1};
+    uint64_t was, is;
+    last[19] = 1;
+    assert_int_equal(gb_graph_hash(&was, g), 0);
+    n->attr[1].f = nextafterf(0.5f, 1);
+    hashes_differ(g, was);
+    n->attr[1].f = 0.5f;
+    n->attr[3].ints = last;
+    hashes_differ(g, was);
+    n->attr[3].ints = many;
+    n->attr[4].floats = near;
+    hashes_differ(g, was);
+    n->attr[4].floats = floats;
+    n->act.hi = nextafterf(6, 7);
+    hashes_differ(g, was);
+    n->act.hi = 6;
+    assert_int_equal(gb_graph_hash(&is, g), 0);
+    assert_true(is == was);
+    gb_tensor_set(t, 3, 1);
+    hashes_differ(g, was);
     gb_graph_free(g);
 }
 
