@@ -2,6 +2,7 @@
 // define is the inner function itself.
 #include "attack/attack.h"
 #include "attack/quantize.h"
+#include "base/text.h"
 #include "image/preproc.h"
 #include "models/builtin.h"
 
@@ -32,7 +33,7 @@ static int device_line(FILE *out, const gb_device_info *info)
 {
     static const char *const types[] = {
         [GB_DEVICE_CPU] = "CPU", [GB_DEVICE_GPU] = "GPU", [GB_DEVICE_OTHER] = "device"};
-    return fprintf(out, "%d:%d  %s (%s, %s), %d units, %.1f GiB", info->platform, info->device,
+    return gb_text(out, "%d:%d  %s (%s, %s), %d units, %.1f GiB", info->platform, info->device,
                    info->name, types[info->type], info->platform_name, info->compute_units,
                    (double)info->memory / (1 << 30));
 }
@@ -169,14 +170,14 @@ int gb_model_describe(char **text, const gb_model *model)
     if (!out)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     const gb_graph *g = model->graph;
-    fprintf(out, "opset %d, %zu nodes%s%s\n", g->opset, g->n_node, *g->producer ? ", from " : "",
+    gb_text(out, "opset %d, %zu nodes%s%s\n", g->opset, g->n_node, *g->producer ? ", from " : "",
             g->producer);
-    fprintf(out, "input %s: %s\n", g->in[0]->name,
+    gb_text(out, "input %s: %s\n", g->in[0]->name,
             gb_shape_text(shape, sizeof shape, &g->in[0]->shape));
     for (size_t i = 0; i < g->n_out; i++)
-        fprintf(out, "output %s: %s\n", g->out[i]->name,
+        gb_text(out, "output %s: %s\n", g->out[i]->name,
                 gb_shape_text(shape, sizeof shape, &g->out[i]->shape));
-    fprintf(out, "preprocessing %s\n",
+    gb_text(out, "preprocessing %s\n",
             gb_preproc_text(preprocess, sizeof preprocess, &model->preproc));
     return fclose(out) ? gb_fail(GB_ERR_NOMEM, "out of memory") : 0;
 }
