@@ -2,7 +2,7 @@
 // define is the inner function itself.
 #include "attack/attack.h"
 #include "attack/quantize.h"
-#include "base/number.h"
+#include "base/text.h"
 #include "classifier/classifier.h"
 #include "image/preproc.h"
 #include "models/builtin.h"
@@ -37,9 +37,9 @@ static int device_line(FILE *out, const gb_device_info *info)
 {
     static const char *const types[] = {
         [GB_DEVICE_CPU] = "CPU", [GB_DEVICE_GPU] = "GPU", [GB_DEVICE_OTHER] = "device"};
-    return gb_print(out, "%d:%d  %s (%s, %s), %d units, %.1f GiB", info->platform, info->device,
-                    info->name, types[info->type], info->platform_name, info->compute_units,
-                    (double)info->memory / (1 << 30));
+    return gb_text(out, "%d:%d  %s (%s, %s), %d units, %.1f GiB", info->platform, info->device,
+                   info->name, types[info->type], info->platform_name, info->compute_units,
+                   (double)info->memory / (1 << 30));
 }
 
 int gb_device_describe(char **text, const gb_device *dev)
@@ -189,18 +189,18 @@ int gb_model_describe(char **text, const gb_model *model)
     if (!out)
         return gb_fail(GB_ERR_NOMEM, "out of memory");
     const gb_graph *g = model->graph;
-    fprintf(out, "opset %d, %zu nodes%s%s\n", g->opset, g->n_node, *g->producer ? ", from " : "",
+    gb_text(out, "opset %d, %zu nodes%s%s\n", g->opset, g->n_node, *g->producer ? ", from " : "",
             g->producer);
-    fprintf(out, "input %s: %s\n", g->in[0]->name,
+    gb_text(out, "input %s: %s\n", g->in[0]->name,
             gb_shape_text(shape, sizeof shape, &g->in[0]->shape));
     for (size_t i = 0; i < g->n_out; i++)
-        fprintf(out, "output %s: %s\n", g->out[i]->name,
+        gb_text(out, "output %s: %s\n", g->out[i]->name,
                 gb_shape_text(shape, sizeof shape, &g->out[i]->shape));
     if (*model->classifier.input)
-        fprintf(out, "%s\n", model->classifier.input);
+        gb_text(out, "%s\n", model->classifier.input);
     if (*model->classifier.output)
-        fprintf(out, "%s\n", model->classifier.output);
-    fprintf(out, "preprocessing %s\n",
+        gb_text(out, "%s\n", model->classifier.output);
+    gb_text(out, "preprocessing %s\n",
             gb_preproc_text(preprocess, sizeof preprocess, &model->preproc));
     return fclose(out) ? gb_fail(GB_ERR_NOMEM, "out of memory") : 0;
 }

@@ -79,7 +79,7 @@ int cli_usage(const cli *c, const char *format, ...)
     char line[512];
     va_list args;
     va_start(args, format);
-    gb_text_buffer(line, sizeof line, format, args);
+    gb_text_buffer_args(line, sizeof line, format, args);
     va_end(args);
     return gb_fail(GB_ERR_ARG, "%s (usage: gibbon %s %s)", line, c->command->name,
                    c->command->synopsis);

@@ -1,4 +1,4 @@
-// Whole-file reads, atomic writes, directories.
+// Whole-file reads, from pipes too, and atomic writes.
 #include "base/file.h"
 
 #include "base/mem.h"
@@ -202,6 +202,13 @@ int gb_file_read_private(void **data, size_t *size, const char *path)
 
 // --- writing ---
 
+typedef struct content {
+    const void *bytes;
+    size_t size;
+    mode_t mode;
+    bool sync; // flushed to the disk
+} content;
+
 // Renaming would put a file in the place of a device, or of /dev/stdout.
 static int check_target(const char *path)
 {
@@ -216,31 +223,53 @@ static int check_target(const char *path)
                    kind_of(st.st_mode));
 }
 
-// O_EXCL with a name that nobody can guess: a link planted there would be found, not followed.
-static int open_temp(char *temp, size_t size, const char *path, mode_t mode)
+// A name in the folder of `path` that nobody can guess.
+static int temp_name(char *temp, size_t size, const char *path)
 {
-    enum { TRIES = 100 };
     const char *slash = strrchr(path, '/');
-    const int folder = slash ? (int)(slash - path) + 1 : 0;
-    int fd = -1;
-    for (int i = 0; i < TRIES && fd < 0; i++) {
-        uint64_t number;
-        if (getentropy(&number, sizeof number) < 0)
-            return -1;
-        int length = snprintf(temp, size, "%.*s.gibbon-%016" PRIx64, folder, path, number);
-        if (length < 0 || (size_t)length >= size) {
-            errno = ENAMETOOLONG;
-            return -1;
-        }
-        fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        if (fd < 0 && errno != EEXIST)
-            return -1;
-    }
-    return fd;
+    uint64_t number;
+    if (getentropy(&number, sizeof number) < 0)
+        return -1;
+    int length = snprintf(temp, size, "%.*s.gibbon-%016" PRIx64,
+                          slash ? (int)(slash - path) + 1 : 0, path, number);
+    if (length >= 0 && (size_t)length < size)
+        return 0;
+    errno = ENAMETOOLONG;
+    return -1;
 }
 
-// Signals that end the process wait until the file is whole or gone. One of them, for a file beyond
-// the user's limit, is taken away: write() says it, too.
+// O_EXCL: a link planted there would be found, not followed.
+static int open_named(char *temp, size_t size, const char *path, mode_t mode)
+{
+    return temp_name(temp, size, path) < 0
+               ? -1
+               : open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+// A file without a name, of which nothing stays however the process ends; not all file systems have
+// them.
+static int open_unnamed(const char *path, mode_t mode)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    int length = snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+                          slash ? path : ".");
+    return length < 0 || (size_t)length >= sizeof folder
+               ? -1
+               : open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+}
+
+static int give_name(int fd, char *temp, size_t size, const char *path)
+{
+    char open_file[64];
+    snprintf(open_file, sizeof open_file, "/proc/self/fd/%d", fd);
+    return temp_name(temp, size, path) < 0
+               ? -1
+               : linkat(AT_FDCWD, open_file, AT_FDCWD, temp, AT_SYMLINK_FOLLOW);
+}
+
+// Signals that end a process of one thread wait until the file is whole or gone. One of them, for a
+// file beyond the user's limit, is taken away: write() says it, too.
 static void hold_signals(sigset_t *before)
 {
     static const int number[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ};
@@ -276,44 +305,56 @@ static int write_all(int fd, const unsigned char *bytes, size_t size)
     return 0;
 }
 
-static int replace(const char *path, const void *data, size_t size, mode_t mode, bool sync)
+// Puts the open file's data into the place of `path`. Returns 1 where it cannot be named.
+static int fill(int fd, char *temp, size_t size, bool named, const char *path,
+                const content *d)
 {
-    char temp[4096];
-    int err = check_target(path);
-    if (err < 0)
-        return err;
-    int fd = open_temp(temp, sizeof temp, path, mode);
-    if (fd < 0)
-        return fail_errno(path);
-    bool written = write_all(fd, data, size) == 0 &&
-                   (!sync || fsync(fd) == 0 || errno == EINVAL || errno == EROFS);
-    err = written ? 0 : fail_errno(path);
+    bool written = write_all(fd, d->bytes, d->size) == 0 &&
+                   (!d->sync || fsync(fd) == 0 || errno == EINVAL || errno == EROFS);
+    int err = written ? 0 : fail_errno(path);
+    if (err == 0 && !named && give_name(fd, temp, size, path) < 0)
+        err = 1;
     if (close(fd) < 0 && err == 0)
         err = fail_errno(path);
     if (err == 0 && rename(temp, path) < 0)
         err = fail_errno(path);
-    if (err < 0)
+    if (err < 0 && *temp)
         unlink(temp);
     return err;
 }
 
-static int write_file(const char *path, const void *data, size_t size, mode_t mode, bool sync)
+static int replace(const char *path, const content *d)
+{
+    char temp[4096] = "";
+    int fd = open_unnamed(path, d->mode), err = 1;
+    if (fd >= 0)
+        err = fill(fd, temp, sizeof temp, false, path, d);
+    if (err <= 0)
+        return err;
+    fd = open_named(temp, sizeof temp, path, d->mode);
+    return fd < 0 ? fail_errno(path) : fill(fd, temp, sizeof temp, true, path, d);
+}
+
+static int write_file(const char *path, const content *d)
 {
     sigset_t before;
+    int err = check_target(path);
+    if (err < 0)
+        return err;
     hold_signals(&before);
-    int err = replace(path, data, size, mode, sync);
+    err = replace(path, d);
     release_signals(&before);
     return err;
 }
 
 int gb_file_write(const char *path, const void *data, size_t size)
 {
-    return write_file(path, data, size, 0666, true); // less the umask, as any file
+    return write_file(path, &(content){data, size, 0666, true}); // less the umask, as any file
 }
 
 int gb_file_write_private(const char *path, const void *data, size_t size)
 {
-    return write_file(path, data, size, 0600, false);
+    return write_file(path, &(content){data, size, 0600, false});
 }
 
 int gb_file_create(FILE **out, const char *path)
@@ -332,50 +373,4 @@ int gb_file_create(FILE **out, const char *path)
     if (fd >= 0)
         close(fd);
     return err;
-}
-
-// --- directories ---
-
-static int make_dirs(const char *path, mode_t mode)
-{
-    char part[4096];
-    size_t length = strlen(path);
-    if (length == 0 || length >= sizeof part)
-        return gb_fail(GB_ERR_IO, "%s: not a usable directory name", path);
-    for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != 0)
-            continue;
-        memcpy(part, path, i);
-        part[i] = 0;
-        if (mkdir(part, mode) < 0 && errno != EEXIST)
-            return fail_errno(part);
-    }
-    struct stat st;
-    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-        return gb_fail(GB_ERR_IO, "%s: not a directory", path);
-    return 0;
-}
-
-int gb_make_dirs(const char *path)
-{
-    return make_dirs(path, 0777);
-}
-
-int gb_make_private_dirs(const char *path)
-{
-    struct stat st;
-    int err = make_dirs(path, 0700);
-    if (err < 0)
-        return err;
-    // Whoever owns a link chose the folder, so both must be this user's.
-    if (lstat(path, &st) < 0)
-        return fail_errno(path);
-    bool ours = st.st_uid == geteuid();
-    if (stat(path, &st) < 0)
-        return fail_errno(path);
-    if (!ours || st.st_uid != geteuid())
-        return gb_fail(GB_ERR_IO, "%s: belongs to another user, so it is not used", path);
-    if (st.st_mode & 077 && chmod(path, 0700) < 0)
-        return fail_errno(path);
-    return 0;
 }

@@ -24,8 +24,8 @@ int gb_file_read_private(void **data, size_t *size, const char *path);
 int gb_file_open(int *fd, uint64_t *size, const char *path, int flags);
 
 // Writes beside `path` and renames, so that a full disk, a kill or Ctrl-C leaves the old file or
-// none. A link at `path` is replaced, what it points to stays. The temporary file has a name that
-// nobody can know before.
+// none. A link at `path` is replaced, what it points to stays. The temporary file has no name, or
+// one that nobody can know before.
 int gb_file_write(const char *path, const void *data, size_t size);
 // The same, readable by this user alone, and not flushed to the disk: caches can be made again.
 int gb_file_write_private(const char *path, const void *data, size_t size);

@@ -12,7 +12,7 @@ void gb_log_line(const gb_log *log, gb_log_level level, const char *format, ...)
     if (!log || !log->write || level > log->level)
         return;
     va_start(args, format);
-    gb_text_buffer(line, sizeof line, format, args);
+    gb_text_buffer_args(line, sizeof line, format, args);
     va_end(args);
     log->write(log->user, level, line);
 }

@@ -18,7 +18,7 @@ int gb_fail(int status, const char *format, ...)
     char line[sizeof message]; // the arguments may point into the old message
     va_list args;
     va_start(args, format);
-    gb_text_buffer(line, sizeof line, format, args);
+    gb_text_buffer_args(line, sizeof line, format, args);
     va_end(args);
     memcpy(message, line, sizeof message);
     return status;
@@ -29,7 +29,7 @@ int gb_fail_in(int status, const char *format, ...)
     char context[sizeof message / 2];
     va_list args;
     va_start(args, format);
-    gb_text_buffer(context, sizeof context, format, args);
+    gb_text_buffer_args(context, sizeof context, format, args);
     va_end(args);
     return gb_fail(status, "%s: %.*s", context, (int)(sizeof message / 2), message);
 }

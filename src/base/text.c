@@ -263,7 +263,7 @@ int gb_put_json(const char *json, size_t size, void *stream)
     return fwrite(p + plain, 1, size - plain, stream) == size - plain ? 0 : -1;
 }
 
-void gb_text_buffer(char *buf, size_t size, const char *format, va_list args)
+void gb_text_buffer_args(char *buf, size_t size, const char *format, va_list args)
 {
     sink to = {.at = buf, .left = size - 1};
     va_list own;
@@ -271,4 +271,12 @@ void gb_text_buffer(char *buf, size_t size, const char *format, va_list args)
     print(&to, format, &own);
     va_end(own);
     *to.at = 0;
+}
+
+void gb_text_buffer(char *buf, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    gb_text_buffer_args(buf, size, format, args);
+    va_end(args);
 }

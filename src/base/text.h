@@ -23,7 +23,9 @@ void gb_put_lines(FILE *out, const char *text);
 int gb_put_json(const char *json, size_t size, void *stream);
 
 // To a buffer: cut, and ended with a 0, where it is too long. Allocates nothing.
-void gb_text_buffer(char *buf, size_t size, const char *format, va_list args)
+void gb_text_buffer(char *buf, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void gb_text_buffer_args(char *buf, size_t size, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
 #endif

@@ -1,5 +1,5 @@
 // The memory plan and the launches of a session as text.
-#include "base/number.h"
+#include "base/text.h"
 #include "engine/internal.h"
 
 #include "base/hash.h"
@@ -106,11 +106,11 @@ gb_store_info gb_session_store(const gb_session *s, size_t i)
 
 static void print_launch(FILE *f, size_t i, const gb_launch *l)
 {
-    fprintf(f, "%4zu %s %-10s %-16s %zux%zux%zu", i, l->backward ? "B" : "F", l->program, l->kernel,
+    gb_text(f, "%4zu %s %-10s %-16s %zux%zux%zu", i, l->backward ? "B" : "F", l->program, l->kernel,
             l->global[0], l->global[1], l->global[2]);
     if (l->flops > 0)
-        gb_print(f, " %.1f MFLOP", l->flops * 1e-6);
-    fprintf(f, "  %s\n", l->node ? gb_node_text(l->node) : "");
+        gb_text(f, " %.1f MFLOP", l->flops * 1e-6);
+    gb_text(f, "  %s\n", l->node ? gb_node_text(l->node) : "");
 }
 
 char *gb_session_plan_text(const gb_session *s)
@@ -127,10 +127,10 @@ char *gb_session_plan_text(const gb_session *s)
         const gb_store *t = s->emit.store[i];
         if (t->first < 0)
             continue;
-        fprintf(f, "%-9s %10zu bytes", kinds[t->kind], t->bytes);
+        gb_text(f, "%-9s %10zu bytes", kinds[t->kind], t->bytes);
         if (t->kind == GB_STORE_TEMP)
             fprintf(f, " at %10zu", t->offset);
-        fprintf(f, "  launches %d-%d  %s\n", t->first, t->last, t->what);
+        gb_text(f, "  launches %d-%d  %s\n", t->first, t->last, t->what);
     }
     fclose(f);
     return text;

@@ -1,8 +1,9 @@
 // Attributes of a node, and arguments that are attributes in one opset and inputs in another.
 #include "ir/ir.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 const gb_attr *gb_attr_find(const gb_node *node, const char *name)
@@ -108,11 +109,7 @@ int gb_axis(const gb_node *node, int64_t axis, int rank, int *out)
 const char *gb_node_text(const gb_node *node)
 {
     static _Thread_local char text[256];
-    snprintf(text, sizeof text, "%.80s '%.160s'", node->type ? node->type : "?",
-             node->name ? node->name : "");
-    // Names come from files: keep a terminal's control codes out of messages.
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127)
-            *c = '?';
+    gb_text_buffer(text, sizeof text, "%.80s '%.160s'", node->type ? node->type : "?",
+                   node->name ? node->name : "");
     return text;
 }

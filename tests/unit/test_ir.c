@@ -234,7 +234,7 @@ static void node_text(void **state)
     memset(big, 'n', sizeof big);
     big[sizeof big - 1] = 0;
     node->name = "a\033[2J\nb";
-    assert_string_equal(gb_node_text(node), "Test 'a?[2J?b'");
+    assert_string_equal(gb_node_text(node), "Test 'a\\x1b[2J\\x0ab'");
     node->name = node->type = big;
     assert_true(strlen(gb_node_text(node)) < 256);
 }

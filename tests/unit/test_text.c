@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <float.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,31 @@ static void test_log_and_lines(void **state)
     assert_string_equal(printed, "one\\x1b\n\ntwo\\x0d\nthree");
 }
 
+// Whatever the bytes: plain UTF-8 comes out, and comes out the same again.
+static void test_any_bytes(void **state)
+{
+    (void)state;
+    uint32_t random = 1;
+    for (int round = 0; round < 20000; round++) {
+        char in[24] = "", once[200], twice[200];
+        for (size_t i = 0; i + 1 < sizeof in; i++) {
+            random = random * 1664525 + 1013904223;
+            // Half of them are what UTF-8 is made of.
+            in[i] = (char)(random >> 31 ? random >> 20 : 0x80 | random >> 25);
+        }
+        gb_text_buffer(once, sizeof once, "%s", in);
+        gb_text_buffer(twice, sizeof twice, "%s", once);
+        assert_string_equal(once, twice);
+        json_t *json = json_string(once); // only UTF-8 becomes one
+        assert_non_null(json);
+        json_decref(json);
+        for (const char *c = once; *c; c++) {
+            assert_true((unsigned char)*c >= 0x20 && *c != 0x7F);
+            assert_false((unsigned char)c[0] == 0xC2 && (unsigned char)c[1] < 0xA0);
+        }
+    }
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -155,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_widths_count_what_is_shown),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_log_and_lines),
+        cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_json),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
