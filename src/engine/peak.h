@@ -9,8 +9,8 @@ typedef struct gb_peak {
     double bytes; // a second, read and written, of a copy much larger than the caches
 } gb_peak;
 
-// The best of several rounds of each, a fraction of a second in all. Leaves profiling on. On failure
-// what was not measured is 0.
+// The best of several rounds of each, a fraction of a second in all. Leaves profiling on, and 0
+// where it fails.
 int gb_peak_measure(gb_peak *out, gb_device *dev);
 
 // The least seconds that so many operations and bytes can take.
