@@ -53,7 +53,7 @@ void gb_cache_load(void **data, size_t *size, const char *folder, const char *ke
 void gb_cache_store(const char *folder, const char *key, const void *data, size_t size)
 {
     char path[4096];
-    if (!cache_path(path, sizeof path, folder, key) || gb_make_dirs(folder) < 0)
+    if (!cache_path(path, sizeof path, folder, key) || gb_make_cache_folder(folder) < 0)
         return;
     char *header = cache_header(key, data, size);
     size_t length = header ? strlen(header) : 0;

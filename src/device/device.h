@@ -135,6 +135,7 @@ int gb_kernels_hash(uint64_t *out);
 // $HOME/.cache/gibbon; where that cannot be written gibbon-UID/gibbon in $TMPDIR, /tmp or the like,
 // private to the user. GB_ERR_IO: nowhere.
 int gb_cache_folder(char *out, size_t size);
+int gb_make_cache_folder(const char *folder); // if there is none; nobody else may look into it
 
 int gb_device_flush(gb_device *dev);
 int gb_device_finish(gb_device *dev);

@@ -136,6 +136,20 @@ int gb_cache_folder(char *out, size_t size)
     return err < 0 ? err : 0;
 }
 
+int gb_make_cache_folder(const char *folder)
+{
+    char parent[4096];
+    const char *slash = strrchr(folder, '/');
+    int err = 0;
+    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - folder) : 0, folder);
+    if (*parent)
+        GB_TRY(gb_make_dirs(parent));
+    if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+        return refuse(folder, strerror(errno));
+fail:
+    return err;
+}
+
 int gb_prepare_pocl(const gb_log *log)
 {
     const char *given = getenv("POCL_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME");

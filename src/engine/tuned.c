@@ -132,7 +132,7 @@ int gb_tuned_save(const gb_tuned_list *list, const char *identity)
     GB_TRY(gb_tuned_path(&path, identity));
     char *slash = strrchr(path, '/');
     *slash = 0;
-    GB_TRY(gb_make_dirs(path));
+    GB_TRY(gb_make_cache_folder(path));
     *slash = '/';
     GB_TRY(gb_file_write(path, text, strlen(text)));
 fail:
