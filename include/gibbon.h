@@ -62,8 +62,11 @@ typedef struct gb_progress {
 
 typedef struct gb_device gb_device;
 
-/* Opens a device. spec: "platform:device" indices, "cpu", "gpu", "any", or a piece of a platform's
- * or device's name; NULL: $GIBBON_DEVICE, else "any". log: may be NULL; must outlive the device. */
+/* Opens a device. spec: "platform:device" indices, "cpu", "gpu", "any", what a driver is called
+ * ("pocl", "rusticl", "cuda" ...), or a piece of a platform's or device's name; NULL:
+ * $GIBBON_DEVICE, else "any". log: may be NULL; must outlive the device. Where PoCL's cache cannot
+ * be written (no home, say) it sets $POCL_CACHE_DIR to a private folder: PoCL has no device
+ * without one. */
 GB_API int gb_device_open(gb_device **out, const char *spec, const gb_log *log);
 GB_API void gb_device_close(gb_device *dev);
 

@@ -33,7 +33,10 @@ static void print_text(const gb_device_info *list, size_t count, size_t any)
         if (d->unusable[0])
             gb_say("     unusable       %s\n", d->unusable);
         gb_say("     OpenCL C       %s\n", d->version);
-        printf("     compute units  %d at %d MHz\n", d->compute_units, d->clock_mhz);
+        printf("     compute units  %d", d->compute_units);
+        if (d->clock_mhz) // some drivers do not tell
+            printf(" at %d MHz", d->clock_mhz);
+        putchar('\n');
         printf("     memory         %.1f GiB, at most %.1f GiB a piece\n",
                (double)d->memory / 0x1p30, (double)d->max_alloc / 0x1p30);
         gb_say("     formats        fp32%s%s\n", d->fp16 ? ", fp16" : "", d->fp64 ? ", fp64" : "");

@@ -35,6 +35,24 @@ const char *gb_cl_name(cl_int code)
     }
 }
 
+// What people can do about it.
+static const char *advice(cl_int code)
+{
+    enum { NVIDIA_FAULT = -9999 }; // a kernel that ended, after which nothing works
+    switch (code) {
+    case CL_DEVICE_NOT_AVAILABLE:
+    case CL_INVALID_COMMAND_QUEUE:
+    case CL_INVALID_CONTEXT:
+    case NVIDIA_FAULT:
+        return "; the device was lost or reset: start again, and see the system's log";
+    case CL_MEM_OBJECT_ALLOCATION_FAILURE:
+    case CL_OUT_OF_RESOURCES:
+        return "; a smaller batch needs less";
+    default:
+        return "";
+    }
+}
+
 int gb_cl_fail(cl_int code, const char *format, ...)
 {
     char what[512];
@@ -46,5 +64,5 @@ int gb_cl_fail(cl_int code, const char *format, ...)
     if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
         code == CL_OUT_OF_HOST_MEMORY || code == CL_INVALID_BUFFER_SIZE)
         status = GB_ERR_DEVICE_MEM;
-    return gb_fail(status, "%s: %s", what, gb_cl_name(code));
+    return gb_fail(status, "%s: %s%s", what, gb_cl_name(code), advice(code));
 }

@@ -150,9 +150,10 @@ int gb_find_devices(gb_found_device **list, size_t *count, const gb_log *log)
         }
         if (code != CL_SUCCESS || !n_id) {
             const bool none = code == CL_DEVICE_NOT_FOUND || code == CL_SUCCESS;
+            gb_log_level level = none && !*why ? GB_LOG_DEBUG : GB_LOG_WARN;
             if (!*why)
                 why = none ? "shows no device" : gb_cl_name(code);
-            gb_log_line(log, none ? GB_LOG_DEBUG : GB_LOG_WARN,
+            gb_log_line(log, level,
                         "platform %u (%s) has no usable device: %s", p, name, why);
             const size_t used = strlen(empty);
             snprintf(empty + used, sizeof empty - used, "%s%s: %s", used ? "; " : "", name, why);

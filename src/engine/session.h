@@ -24,7 +24,7 @@ typedef struct gb_binding { // an input of the model that is fixed for the sessi
 
 typedef struct gb_session_options {
     int64_t batch;          // 0: the model's own, or 1 where that is symbolic. With a loss or
-                            // at_logits: 1 where images would depend on each other
+                            // scores: 1 where images would depend on each other
     bool grad;              // plan the gradient of every float input
     gb_loss loss;           // with a loss the model needs one input and an output of scores
     float label_smoothing;  // of GB_LOSS_CE and GB_LOSS_TRADES, in [0,1)

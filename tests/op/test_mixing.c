@@ -331,7 +331,8 @@ static void shape_for_one(void **state)
     assert_err(GB_ERR_ARG, gb_session_create(&session, test_device(), model,
                                              &(gb_session_options){.batch = 3}));
     assert_ok(gb_session_create(&session, test_device(), model,
-                                &(gb_session_options){.batch = 3, .scores = GB_SCORES_FIND, .log = &log}));
+                                &(gb_session_options){.batch = 3, .scores = GB_SCORES_FIND,
+                                                      .log = &log}));
     assert_int_equal(1, gb_session_batch(session));
     assert_int_equal(1, lines);
     gb_session_free(session);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a test on another OpenCL driver where the machine has it: rusticl (package mesa-opencl-icd) or
-# Intel's for processors (intel-opencl-rt on PyPI). Usage: stack.sh GIBBON PLATFORM PROGRAM [ARGUMENTS]
+# Runs a test on another OpenCL driver where the machine has it: rusticl (package mesa-opencl-icd).
+# Usage: stack.sh GIBBON PLATFORM PROGRAM [ARGUMENTS]
 gibbon=$1
 platform=$2
 shift 2

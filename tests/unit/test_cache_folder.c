@@ -1,6 +1,7 @@
 // Where caches are kept: the user's folder, and what stands in for it where that cannot be written.
 #include "support/folder.h"
 
+#include "base/file.h"
 #include "device/device.h"
 
 #include <sys/stat.h>
@@ -55,6 +56,14 @@ static void test_usual(void **state)
     unsetenv("XDG_CACHE_HOME");
     assert_string_equal(in_folder("home/.cache/gibbon"), found());
     assert_false(is_there(in_folder("cache")) || is_there(in_folder("home")));
+    struct stat st;
+    setenv("XDG_CACHE_HOME", in_folder("made/cache"), 1);
+    for (int again = 0; again < 2; again++) {
+        assert_ok(gb_make_private_dirs(found()));
+        assert_int_equal(0, stat(in_folder("made/cache/gibbon"), &st));
+        assert_int_equal(S_IFDIR | 0700, st.st_mode);
+    }
+    unsetenv("XDG_CACHE_HOME");
     // Neither another user's folder nor one that everybody writes is ours.
     assert_ok(gb_make_dirs(in_folder("home/.cache/gibbon")));
     assert_string_equal(in_folder("home/.cache/gibbon"), found());
