@@ -109,6 +109,8 @@ uint32_t gb_image_id(const float *pixels, size_t count);
 // --- classifying (attack/classify.c) ---
 
 // The first output of any number of images, split into batches: logits (n,classes).
+// GB_ERR_ARG where so many images cannot lie in any memory.
+int gb_check_images(const gb_session *s, size_t n);
 int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n);
 // gb_session_classes (gibbon.h) tells how many classes there are.
 int64_t gb_session_pixels(const gb_session *s); // floats an image: C*H*W
