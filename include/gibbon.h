@@ -112,7 +112,7 @@ typedef struct gb_session gb_session; /* a model on a device at one batch size *
  */
 GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *model, int64_t batch);
 GB_API void gb_session_free(gb_session *session);
-GB_API int64_t gb_session_classes(const gb_session *session);
+GB_API int64_t gb_session_classes(const gb_session *session); /* negative: a gb_status */
 
 /* probability: (n, classes) floats, each row a softmax of the logits. images: (n,C,H,W); n need not
  * be a multiple of the batch. */
