@@ -280,6 +280,8 @@ static void test_describe(void **state)
     assert_ok(gb_device_describe(&text, dev));
     assert_non_null(strchr(text, ':'));
     assert_null(strchr(text, '\n'));
+    assert_non_null(strstr(text, " GiB"));
+    assert_int_equal('.', strstr(text, " GiB")[-2]); // in any locale
     gb_text_free(text);
     assert_ok(gb_device_describe_all(&text));
     assert_non_null(strchr(text, '\n'));
