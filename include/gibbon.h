@@ -133,7 +133,7 @@ typedef struct gb_session gb_session; /* a model on a device at one batch size *
  * The model may be freed afterwards. */
 GB_API int gb_session_open(gb_session **out, gb_device *dev, const gb_model *model, int64_t batch);
 GB_API void gb_session_free(gb_session *session);
-GB_API int64_t gb_session_classes(const gb_session *session);
+GB_API int64_t gb_session_classes(const gb_session *session); /* negative: a gb_status */
 
 /* probability: (n, classes) floats, the model's: of logits the softmax. images: (n,C,H,W); n need
  * not be a multiple of the batch. */

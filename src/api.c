@@ -246,7 +246,7 @@ int gb_classify(float *probability, gb_session *session, const float *images, si
     if (!session || (n && (!probability || !images)))
         return null_argument("gb_classify");
     size_t classes = (size_t)gb_session_classes(session);
-    int err = gb_session_logits(session, probability, images, n);
+    int err = !n ? 0 : gb_session_logits(session, probability, images, n);
     for (size_t i = 0; i < n && err >= 0; i++) {
         float *row = probability + i * classes;
         gb_probabilities(row, classes, gb_session_head(session)->kind);
@@ -275,6 +275,8 @@ int gb_attack_classify(int *classes, gb_attack *attack, const float *images, siz
     if (!attack || (n && (!classes || !images)))
         return null_argument("gb_attack_classify");
     gb_session *session = gb_attack_session(attack);
+    if ((err = gb_check_images(session, n)) < 0)
+        return err;
     size_t count = (size_t)gb_session_classes(session), bytes;
     float *logits = gb_mul_size(&bytes, n, count * sizeof *logits) ? malloc(bytes + 1) : NULL;
     if (!logits)
@@ -295,6 +297,7 @@ int gb_attack_images(float *adversarial, gb_attack_result *result, gb_attack *at
     int err = 0;
     if (!attack || (n && (!adversarial || !images)))
         return null_argument("gb_attack_images");
+    GB_TRY(gb_check_images(gb_attack_session(attack), n));
     if (!labels) {
         if (gb_attack_get_config(attack)->targeted)
             return gb_fail(GB_ERR_ARG, "gb_attack_images: a targeted attack needs labels");

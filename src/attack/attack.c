@@ -172,7 +172,9 @@ fail:
 int gb_attack_run(gb_attack *a, float *adversarial, gb_attack_result *result,
                   const gb_attack_job *job)
 {
-    int err = 0;
+    int err = gb_check_images(a->session, job->n);
+    if (err < 0)
+        return err;
     gb_attack_result *all = calloc(job->n ? job->n : 1, sizeof *all);
     job_state state = {job, adversarial, all, a->pixels, 0, 0, job->sources};
     int *seen = NULL;

@@ -28,6 +28,8 @@ int gb_method_find(const gb_method **out, const char *name)
 int gb_attack_default(gb_attack_config *config, const char *method)
 {
     const gb_method *found;
+    if (!config || !method)
+        return gb_fail(GB_ERR_ARG, "gb_attack_default: an argument is NULL");
     int err = gb_method_find(&found, method);
     if (err < 0)
         return err;

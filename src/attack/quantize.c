@@ -63,10 +63,16 @@ static void enter_ball(uint8_t *out, const uint8_t *original, size_t count, gb_n
 int gb_quantize(uint8_t *out, const float *adversarial, const uint8_t *original, size_t count,
                 gb_norm norm, float eps)
 {
+    if (count && (!out || !adversarial || !original))
+        return gb_fail(GB_ERR_ARG, "gb_quantize: an argument is NULL");
+    if (norm != GB_NORM_LINF && norm != GB_NORM_L2)
+        return gb_fail(GB_ERR_ARG, "gb_quantize: norm %d is none", (int)norm);
+    if (count > PTRDIFF_MAX / sizeof *adversarial)
+        return gb_fail(GB_ERR_ARG, "%zu pixels are more than any memory holds", count);
     if (!(eps >= 0))
         return gb_fail(GB_ERR_ARG, "eps %g is negative or no number", (double)eps);
     uint8_t *copy = NULL;
-    if (out == original) {
+    if (out == original && count) {
         copy = malloc(count ? count : 1);
         if (!copy)
             return gb_fail(GB_ERR_NOMEM, "out of memory for %zu pixels", count);

@@ -93,6 +93,8 @@ int gb_device_open(gb_device **out, const char *spec, const gb_log *log)
     gb_device *dev = NULL;
     size_t count = 0, index = 0;
     int err = 0;
+    if (!out)
+        return gb_fail(GB_ERR_ARG, "gb_device_open: an argument is NULL");
     GB_TRY(gb_find_devices(&found, &count, log));
     if (!count) {
         err = GB_ERR_NO_DEVICE; // the reason is recorded

@@ -59,10 +59,16 @@ static int64_t traffic(const gb_graph *g, int64_t cache, int64_t n)
 int64_t gb_choose_chunk(const gb_graph *g, const gb_device_info *info)
 {
     int64_t best = g->batch, least = INT64_MAX;
+    bool up = true; // through the numbers of parts up to the root of the batch, then through sizes
     if (info->wide || !info->cache || g->batch < 2 || !splits(g))
         return g->batch;
-    for (int64_t n = g->batch; n > 0; n--) {
-        int64_t bytes = g->batch % n ? INT64_MAX : traffic(g, (int64_t)info->cache, n);
+    for (int64_t d = 1; d > 0; d += up ? 1 : -1) {
+        if (up && d > g->batch / d) {
+            up = false;
+            continue;
+        }
+        const int64_t n = up ? g->batch / d : d; // from the largest to the smallest
+        const int64_t bytes = g->batch % d ? INT64_MAX : traffic(g, (int64_t)info->cache, n);
         if (bytes < least) {
             least = bytes;
             best = n;

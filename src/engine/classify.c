@@ -9,12 +9,22 @@
 
 int64_t gb_session_classes(const gb_session *s)
 {
+    if (!s)
+        return gb_fail(GB_ERR_ARG, "gb_session_classes: an argument is NULL");
     return gb_shape_count(&gb_session_output(s, 0)->shape) / gb_session_batch(s);
 }
 
 int64_t gb_session_pixels(const gb_session *s)
 {
     return gb_shape_count(&gb_session_input(s, 0)->shape) / gb_session_batch(s);
+}
+
+int gb_check_images(const gb_session *s, size_t n)
+{
+    const size_t pixels = (size_t)gb_session_pixels(s), classes = (size_t)gb_session_classes(s);
+    const size_t most = pixels > classes ? pixels : classes;
+    return most && n > PTRDIFF_MAX / sizeof(float) / most
+               ? gb_fail(GB_ERR_ARG, "%zu images are more than any memory holds", n) : 0;
 }
 
 int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n)
@@ -24,6 +34,7 @@ int gb_session_logits(gb_session *s, float *logits, const float *images, size_t 
     size_t batch = (size_t)gb_session_batch(s), pixels = (size_t)gb_session_pixels(s);
     size_t classes = (size_t)gb_session_classes(s);
     gb_buf *labels = gb_session_labels(s);
+    GB_TRY(gb_check_images(s, n));
     in = malloc(batch * pixels * sizeof *in);
     out = malloc(batch * classes * sizeof *out);
     if (!in || !out) {

@@ -220,7 +220,8 @@ static int check_shapes(const gb_node *node)
 {
     for (int i = 0; i < node->n_out; i++) {
         char text[160];
-        if (node->out[i] && gb_shape_count(&node->out[i]->shape) < 0)
+        const int64_t count = node->out[i] ? gb_shape_count(&node->out[i]->shape) : 0;
+        if (count < 0 || count > INT64_MAX / 8) // whose bytes could not be counted
             return gb_fail(GB_ERR_ARG, "%s: an output of %s is not possible", gb_node_text(node),
                            gb_shape_text(text, sizeof text, &node->out[i]->shape));
     }

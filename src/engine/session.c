@@ -121,11 +121,36 @@ static void count_stats(gb_session *s)
         t->arena_bytes += s->plan.arena_bytes[a];
 }
 
+// Refuses a batch that is out of the question before anything is done for each image of it.
+static int check_batch(const gb_session *s, const gb_graph *model,
+                       const gb_session_options *options)
+{
+    const size_t memory = gb_device_get_info(s->dev)->memory;
+    double bytes = 0; // of the inputs, those that are bound left out
+    for (size_t i = 0; i < model->n_in; i++) {
+        const gb_shape *shape = &model->in[i]->shape;
+        double count = (double)options->batch * sizeof(float);
+        bool given = false;
+        for (size_t k = 0; k < options->n_binding; k++)
+            given = given || !strcmp(options->binding[k].name, model->in[i]->name);
+        for (int d = 1; d < shape->rank; d++)
+            count *= shape->dim[d] > 0 ? (double)shape->dim[d] : 1;
+        bytes += given || !shape->rank ? 0 : count;
+    }
+    if (bytes > (double)memory)
+        return gb_fail(GB_ERR_DEVICE_MEM, "the images of a batch of %lld are more than the %zu MB "
+                       "of this device; use a smaller batch", (long long)options->batch,
+                       memory >> 20);
+    return 0;
+}
+
 // The graph for a chunk of the batch.
 static int prepare_chunk(gb_session *s, const gb_graph *model, const gb_session_options *options)
 {
     gb_session_options part = *options;
-    int err = gb_prepare(&s->graph, &s->head, model, options);
+    int err = check_batch(s, model, options);
+    if (err == 0)
+        err = gb_prepare(&s->graph, &s->head, model, options);
     s->chunks = 1;
     if (err < 0)
         return err;

@@ -107,6 +107,8 @@ int gb_session_commit(gb_session *s);
 // --- classifying any number of images (engine/classify.c) ---
 
 // The first output of n images, split into batches: scores (n,classes).
+// GB_ERR_ARG where so many images cannot lie in any memory.
+int gb_check_images(const gb_session *s, size_t n);
 int gb_session_logits(gb_session *s, float *logits, const float *images, size_t n);
 // gb_session_classes (gibbon.h) tells how many classes there are.
 int64_t gb_session_pixels(const gb_session *s); // floats an image: C*H*W

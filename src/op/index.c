@@ -60,6 +60,16 @@ int gb_axis_map_transpose(gb_axis_map *out, gb_arena *arena, const gb_axis_map *
     return 0;
 }
 
+int gb_index_room(const gb_node *node, int rank, const double *out)
+{
+    double count = 1;
+    for (int d = 0; d < rank; d++)
+        count *= out[d];
+    return count <= 0x1p40 ? 0
+                           : gb_fail(GB_ERR_ARG, "%s: an output of %.3g elements is not possible",
+                                     gb_node_text(node), count);
+}
+
 // Tables that pick evenly spaced inputs need no table.
 static void simplify(gb_axis_map *map)
 {
@@ -192,6 +202,12 @@ static int read_pad(gb_index *x, gb_arena *arena, const gb_node *node, int k)
         strcmp(mode, "wrap"))
         return gb_fail(GB_ERR_UNSUPPORTED, "%s: mode '%.40s'", gb_node_text(node), mode);
     x->fill = fill;
+    double out[GB_MAX_RANK];
+    for (int i = 0; i < n_axis; i++) {
+        GB_TRY(listed_axis(node, axes, n_axes, i, x->in.rank, &axis));
+        out[i] = (double)x->in.dim[axis] + (double)pads[i] + (double)pads[i + n_axis];
+    }
+    GB_TRY(gb_index_room(node, n_axis, out));
     for (int i = 0; i < n_axis; i++) {
         GB_TRY(listed_axis(node, axes, n_axes, i, x->in.rank, &axis));
         int64_t dim = x->in.dim[axis], before = pads[i], after = pads[i + n_axis], count;
@@ -262,6 +278,10 @@ static int read_tile(gb_index *x, gb_arena *arena, const gb_node *node, int k)
     if (n != x->in.rank)
         return gb_fail(GB_ERR_FORMAT, "%s: %d repeats for rank %d", gb_node_text(node), n,
                        x->in.rank);
+    double out[GB_MAX_RANK];
+    for (int d = 0; d < n; d++)
+        out[d] = (double)x->in.dim[d] * (double)repeats[d];
+    GB_TRY(gb_index_room(node, n, out));
     for (int d = 0; d < n; d++) {
         int64_t dim = x->in.dim[d];
         gb_axis_map *map = &x->axis[d];

@@ -37,6 +37,10 @@ int gb_axis_map_transpose(gb_axis_map *out, gb_arena *arena, const gb_axis_map *
 int gb_axis_map_table(gb_axis_map *map, gb_arena *arena, const gb_node *node, int64_t n_out,
                       int64_t taps);
 
+// GB_ERR_ARG where axes of these sizes hold more elements than any memory; asked before there is a
+// table for each.
+int gb_index_room(const gb_node *node, int rank, const double *out);
+
 // Resize and Upsample (resize.c).
 int gb_index_resize(gb_index *x, gb_arena *arena, const gb_node *node);
 

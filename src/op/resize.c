@@ -224,6 +224,7 @@ int gb_index_resize(gb_index *x, gb_arena *arena, const gb_node *node)
         if (i == 0 || (smaller ? scale < common : scale > common))
             common = scale;
     }
+    double out[GB_MAX_RANK];
     for (int i = 0; i < n; i++) {
         side *s = &sides[i];
         if (by_size && strcmp(policy, "stretch") != 0) {
@@ -231,6 +232,11 @@ int gb_index_resize(gb_index *x, gb_arena *arena, const gb_node *node)
             s->den = 1;
             s->out = (int64_t)floor(common * (double)s->in + 0.5);
         }
+        out[i] = (double)s->out;
+    }
+    GB_TRY(gb_index_room(node, n, out));
+    for (int i = 0; i < n; i++) {
+        side *s = &sides[i];
         if (s->in != s->out || s->num != s->den || crop)
             GB_TRY(make_map(&x->axis[at[i]], arena, node, &h, s));
     }

@@ -1,6 +1,7 @@
 // The public API through the shared library: what it refuses, and one way through all of it.
 #include "support/check.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,181 @@ static void test_refusals(void **state)
     assert_true(gb_last_error()[0] && !strchr(gb_last_error(), '\n'));
 }
 
+// A call, what it must return, and what it did return.
+typedef struct trial {
+    const char *call;
+    int want;
+    int64_t got;
+} trial;
+#define TRIAL(want, call) {#call, want, call}
+
+static void check_trials(const trial *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].got != list[i].want)
+            fail_msg("%s: %lld, not %d", list[i].call, (long long)list[i].got, list[i].want);
+    assert_true(gb_last_error()[0] && !strchr(gb_last_error(), '\n'));
+}
+#define CHECK(...) \
+    do { \
+        const trial list_[] = {__VA_ARGS__}; \
+        check_trials(list_, sizeof list_ / sizeof *list_); \
+    } while (0)
+
+// Every function, each pointer NULL in turn; what may be NULL is.
+static void test_null(void **state)
+{
+    gb_attack_config config;
+    gb_attack *attack = NULL;
+    gb_session *session = NULL;
+    gb_device *other = NULL;
+    gb_model *loaded = NULL;
+    char *text = NULL;
+    float out[D], p[10];
+    uint8_t bytes[4] = {0};
+    int n, seen[1];
+    (void)state;
+    need_device();
+    assert_ok(gb_attack_default(&config, "pgd"));
+    assert_ok(gb_session_open(&session, dev, model, 1));
+    assert_ok(gb_attack_open(&attack, dev, model, 1, &config));
+    CHECK(TRIAL(GB_ERR_ARG, gb_device_open(NULL, NULL, NULL)),
+          TRIAL(GB_ERR_ARG, gb_device_open(NULL, "cpu", NULL)),
+          TRIAL(GB_ERR_ARG, gb_device_set_precision(NULL, "float32")),
+          TRIAL(GB_ERR_ARG, gb_device_set_precision(dev, NULL)),
+          TRIAL(GB_ERR_ARG, gb_device_describe(NULL, dev)),
+          TRIAL(GB_ERR_ARG, gb_device_describe(&text, NULL)),
+          TRIAL(GB_ERR_ARG, gb_device_describe_all(NULL)),
+          TRIAL(GB_ERR_ARG, gb_model_load(NULL, data_path("fashion.onnx"))),
+          TRIAL(GB_ERR_ARG, gb_model_load(&loaded, NULL)),
+          TRIAL(GB_ERR_ARG, gb_model_set_preprocess(NULL, "unit")),
+          TRIAL(GB_ERR_ARG, gb_model_set_preprocess(model, NULL)),
+          TRIAL(GB_ERR_ARG, gb_model_size(NULL, &n, &n, model)),
+          TRIAL(GB_ERR_ARG, gb_model_size(&n, NULL, &n, model)),
+          TRIAL(GB_ERR_ARG, gb_model_size(&n, &n, NULL, model)),
+          TRIAL(GB_ERR_ARG, gb_model_size(&n, &n, &n, NULL)),
+          TRIAL(GB_ERR_ARG, gb_model_describe(NULL, model)),
+          TRIAL(GB_ERR_ARG, gb_model_describe(&text, NULL)),
+          TRIAL(GB_ERR_ARG, gb_model_read_image(NULL, model, data_path("fashion_bag_8.png"))),
+          TRIAL(GB_ERR_ARG, gb_model_read_image(out, NULL, data_path("fashion_bag_8.png"))),
+          TRIAL(GB_ERR_ARG, gb_model_read_image(out, model, NULL)));
+    CHECK(TRIAL(GB_ERR_ARG, gb_session_open(NULL, dev, model, 1)),
+          TRIAL(GB_ERR_ARG, gb_session_open(&session, NULL, model, 1)),
+          TRIAL(GB_ERR_ARG, gb_session_open(&session, dev, NULL, 1)),
+          TRIAL(GB_ERR_ARG, gb_session_classes(NULL)),
+          TRIAL(GB_ERR_ARG, gb_classify(NULL, session, images, 1)),
+          TRIAL(GB_ERR_ARG, gb_classify(p, NULL, images, 1)),
+          TRIAL(GB_ERR_ARG, gb_classify(p, session, NULL, 1)),
+          TRIAL(GB_OK, gb_classify(NULL, session, NULL, 0)),
+          TRIAL(GB_ERR_ARG, gb_classify(NULL, NULL, NULL, 0)),
+          TRIAL(GB_ERR_ARG, gb_attack_default(NULL, "pgd")),
+          TRIAL(GB_ERR_ARG, gb_attack_default(&config, NULL)),
+          TRIAL(GB_ERR_ARG, gb_attack_open(NULL, dev, model, 1, &config)),
+          TRIAL(GB_ERR_ARG, gb_attack_open(&attack, NULL, model, 1, &config)),
+          TRIAL(GB_ERR_ARG, gb_attack_open(&attack, dev, NULL, 1, &config)),
+          TRIAL(GB_ERR_ARG, gb_attack_open(&attack, dev, model, 1, NULL)),
+          TRIAL(GB_ERR_ARG, gb_attack_images(NULL, NULL, attack, images, NULL, 1, NULL)),
+          TRIAL(GB_ERR_ARG, gb_attack_images(out, NULL, NULL, images, NULL, 1, NULL)),
+          TRIAL(GB_ERR_ARG, gb_attack_images(out, NULL, attack, NULL, NULL, 1, NULL)),
+          TRIAL(GB_OK, gb_attack_images(NULL, NULL, attack, NULL, NULL, 0, NULL)),
+          TRIAL(GB_OK, gb_attack_images(out, NULL, attack, images, NULL, 1, &(gb_progress){0})),
+          TRIAL(GB_ERR_ARG, gb_attack_classify(NULL, attack, images, 1)),
+          TRIAL(GB_ERR_ARG, gb_attack_classify(seen, NULL, images, 1)),
+          TRIAL(GB_ERR_ARG, gb_attack_classify(seen, attack, NULL, 1)),
+          TRIAL(GB_OK, gb_attack_classify(NULL, attack, NULL, 0)),
+          TRIAL(GB_ERR_ARG, gb_attack_write_png(NULL, attack, out, images)),
+          TRIAL(GB_ERR_ARG, gb_attack_write_png("x.png", NULL, out, images)),
+          TRIAL(GB_ERR_ARG, gb_attack_write_png("x.png", attack, NULL, images)),
+          TRIAL(GB_ERR_ARG, gb_attack_write_png("x.png", attack, out, NULL)),
+          TRIAL(GB_ERR_ARG, gb_quantize(NULL, out, bytes, 4, GB_NORM_LINF, 1)),
+          TRIAL(GB_ERR_ARG, gb_quantize(bytes, NULL, bytes, 4, GB_NORM_LINF, 1)),
+          TRIAL(GB_ERR_ARG, gb_quantize(bytes, out, NULL, 4, GB_NORM_LINF, 1)),
+          TRIAL(GB_OK, gb_quantize(NULL, NULL, NULL, 0, GB_NORM_LINF, 1)));
+    config.method = NULL;
+    CHECK(TRIAL(GB_ERR_ARG, gb_attack_open(&attack, dev, model, 1, &config)));
+    assert_ok(gb_device_open(&other, getenv("GIBBON_TEST_DEVICE"), &(gb_log){0}));
+    gb_device_close(other);
+    assert_null(loaded);
+    assert_null(text);
+    gb_attack_free(attack);
+    gb_session_free(session);
+}
+
+// Numbers that no memory holds, negative ones and none.
+static void test_numbers(void **state)
+{
+    static const int64_t none[] = {0, -1, INT64_MIN};
+    static const int64_t huge[] = {(int64_t)1 << 31, (int64_t)1 << 40, (int64_t)1 << 51,
+                                   ((int64_t)1 << 40) - 87, INT64_MAX};
+    static const size_t many[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / D, SIZE_MAX / 4 / D + 1,
+                                  SIZE_MAX / 40 + 1};
+    gb_attack_config config, changed;
+    gb_attack *attack = NULL;
+    gb_session *session = NULL;
+    float out[D], p[10];
+    uint8_t bytes[4] = {9, 9, 9, 9}, to[4];
+    int seen[1];
+    (void)state;
+    need_device();
+    assert_ok(gb_attack_default(&config, "pgd"));
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        CHECK(TRIAL(GB_ERR_ARG, gb_session_open(&session, dev, model, none[i])),
+              TRIAL(GB_ERR_ARG, gb_attack_open(&attack, dev, model, none[i], &config)));
+    for (size_t i = 0; i < sizeof huge / sizeof *huge; i++)
+        CHECK(TRIAL(GB_ERR_DEVICE_MEM, gb_session_open(&session, dev, model, huge[i])));
+    assert_null(session);
+    assert_null(attack);
+    assert_ok(gb_session_open(&session, dev, model, 1));
+    assert_ok(gb_attack_open(&attack, dev, model, 1, &config));
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+        CHECK(TRIAL(GB_ERR_ARG, gb_classify(p, session, images, many[i])),
+              TRIAL(GB_ERR_ARG, gb_attack_classify(seen, attack, images, many[i])),
+              TRIAL(GB_ERR_ARG, gb_attack_images(out, NULL, attack, images, NULL, many[i], NULL)),
+              TRIAL(GB_ERR_ARG, gb_attack_images(out, NULL, attack, images, seen, many[i], NULL)));
+    for (size_t i = 0; i < D; i++)
+        out[i] = NAN;
+    CHECK(TRIAL(GB_ERR_ARG, gb_quantize(to, out, bytes, SIZE_MAX, GB_NORM_L2, 1)),
+          TRIAL(GB_ERR_ARG, gb_quantize(to, out, bytes, 4, GB_NORM_L2, -1)),
+          TRIAL(GB_ERR_ARG, gb_quantize(to, out, bytes, 4, GB_NORM_LINF, NAN)),
+          TRIAL(GB_ERR_ARG, gb_quantize(to, out, bytes, 4, (gb_norm)7, 1)),
+          TRIAL(GB_OK, gb_quantize(to, out, bytes, 4, GB_NORM_LINF, INFINITY)),
+          TRIAL(GB_OK, gb_quantize(to, out, bytes, 4, GB_NORM_L2, INFINITY)),
+          TRIAL(GB_ERR_ARG, gb_attack_images(out, NULL, attack, images, &(int){-1}, 1, NULL)),
+          TRIAL(GB_ERR_ARG, gb_attack_images(out, NULL, attack, images, &(int){10}, 1, NULL)));
+    gb_attack_free(attack);
+    attack = NULL;
+#define CHANGED(field, value) \
+    do { \
+        changed = config; \
+        changed.field = value; \
+        if (gb_attack_open(&attack, dev, model, 1, &changed) != GB_ERR_ARG) \
+            fail_msg("%s = %s is taken", #field, #value); \
+    } while (0)
+    CHANGED(norm, (gb_norm)-1);
+    CHANGED(norm, (gb_norm)99);
+    CHANGED(loss, (gb_loss)-1);
+    CHANGED(loss, (gb_loss)99);
+    CHANGED(loss, GB_LOSS_NONE);
+    CHANGED(loss, GB_LOSS_KL);
+    CHANGED(loss, GB_LOSS_TRADES);
+    CHANGED(eps, -1);
+    CHANGED(eps, INFINITY);
+    CHANGED(step_size, -INFINITY);
+    CHANGED(step_size, INFINITY);
+    CHANGED(steps, 0);
+    CHANGED(steps, -1);
+    CHANGED(restarts, 0);
+    CHANGED(restarts, INT_MIN);
+    CHANGED(random_start, 2);
+    CHANGED(early_stop, 7);
+    CHANGED(keep_best, -7);
+    CHANGED(eight_bit, 2);
+    CHANGED(optimizer, (gb_step_rule)99);
+    CHANGED(optimizer, (gb_step_rule)-1);
+    CHANGED(compat, (gb_compat)2);
+    gb_session_free(session);
+}
+
 static void test_describe(void **state)
 {
     int c, h, w;
@@ -104,6 +280,8 @@ static void test_describe(void **state)
     assert_ok(gb_device_describe(&text, dev));
     assert_non_null(strchr(text, ':'));
     assert_null(strchr(text, '\n'));
+    assert_non_null(strstr(text, " GiB"));
+    assert_int_equal('.', strstr(text, " GiB")[-2]); // in any locale
     gb_text_free(text);
     assert_ok(gb_device_describe_all(&text));
     assert_non_null(strchr(text, '\n'));
@@ -229,6 +407,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_describe),
         cmocka_unit_test(test_builtin),
         cmocka_unit_test(test_classify),
