@@ -24,18 +24,19 @@ static vf erf_given(vf x, vf e)
     return PICK(t > 1.0f, copysign(fma(-e, q, (vf)(1.0f)), x), x * p);
 }
 
-// Where a function has reached its limit, the limit itself stands: infinity times 0 is NaN. From
-// here on e^-x, and e^(-x^2/2), are 0 in single precision.
+// Beyond these, where e^-x and e^(-x^2/2) are 0 in single precision, functions have reached their
+// limits, and factors go no further: infinity times 0 is NaN.
 #define FAR 104.0f
 #define FAR_SQUARED 14.5f
 
 // x Phi(x), Phi being the normal distribution's, and its derivative.
 static vf gelu(vf x, vf *d)
 {
+    x = PICK(x < -FAR_SQUARED, -FAR_SQUARED, x);
     vf z = x * M_SQRT1_2_F, e = exp(-z * z), phi = fma((vf)(0.5f), erf_given(z, e), (vf)(0.5f));
-    *d = PICK(fabs(x) > FAR_SQUARED, phi,
-              fma(x * e, (vf)(0.5f * M_2_SQRTPI_F * M_SQRT1_2_F), phi));
-    return PICK(x < -FAR_SQUARED, 0.0f, x * phi);
+    vf near = PICK(x > FAR_SQUARED, FAR_SQUARED, x);
+    *d = fma(near * e, (vf)(0.5f * M_2_SQRTPI_F * M_SQRT1_2_F), phi);
+    return x * phi;
 }
 
 static vf sigmoid(vf x)
@@ -52,8 +53,8 @@ static vf softplus(vf x)
 // x / (1 + e^(-a x)), and its derivative.
 static vf swish(vf x, float a, vf *d)
 {
-    vf z = a * x, s = sigmoid(z);
-    *d = PICK(fabs(z) > FAR, s, fma(z * s, 1.0f - s, s));
+    vf z = a * x, near = PICK(z < -FAR, -FAR, PICK(z > FAR, FAR, z)), s = sigmoid(near);
+    *d = fma(near * s, 1.0f - s, s);
     return PICK(z < -FAR, 0.0f, x * s);
 }
 
