@@ -100,7 +100,7 @@ static int execute(attack_task *t, const values *v)
     if (c->words.count < 1)
         return cli_usage(c, "give a model and pictures");
     GB_TRY(configure(&config, v));
-    GB_TRY(model_load_classifier(&model, &t->p.classifier, c, c->words.text[0], 0));
+    GB_TRY(model_load_classifier(&model, &t->p.classifier, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, c, model));
     GB_TRY(pictures_own(&t->p, c, model));
     GB_TRY(check_output(c->output));

@@ -126,7 +126,7 @@ static int execute(task *t)
     int err = 0;
     if (c->words.count != 1)
         return cli_usage(c, "give one model");
-    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0], 0));
+    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0]));
     GB_TRY(pictures_preprocess(&t->p, c, t->model));
     GB_TRY(cli_open_device(&t->dev, c));
     cli_catch_interrupt();

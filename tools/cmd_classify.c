@@ -107,7 +107,7 @@ static int execute(task *t)
     int err = 0;
     if (c->words.count < 1)
         return cli_usage(c, "give a model and pictures");
-    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0], 0));
+    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, c, t->model));
     GB_TRY(pictures_own(&t->p, c, t->model));
     cli_rehearse(c);

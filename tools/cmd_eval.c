@@ -68,7 +68,7 @@ static int open_model(eval_task *t)
     int64_t batch = c->batch ? c->batch : USUAL;
     int err = 0;
     model_only.words.count = 1;
-    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0], 0));
+    GB_TRY(model_load_classifier(&t->model, &t->p.classifier, c, c->words.text[0]));
     GB_TRY(pictures_open(&t->p, &model_only, t->model));
     cli_rehearse(c);
     GB_TRY(cli_open_device(&t->dev, c));

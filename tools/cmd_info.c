@@ -202,7 +202,7 @@ static int gather_memory(json_t *report, const gb_graph *model, const values *v,
 // How the model is taken as a classifier of pictures; false: it is none, and stays as it is.
 static bool gather_classifier(json_t *report, gb_classifier *k, gb_graph *model, const cli *c)
 {
-    int err = model_as_classifier(k, model, c, 0);
+    int err = model_as_classifier(k, model, c);
     if (err < 0) {
         put(report, "classifier",
             json_pack("{s:o}", "error", gb_report_text_json(gb_last_error())));

@@ -99,8 +99,7 @@ static int make_model(task *t, const char *word)
         if (v->activation)
             return gb_fail(GB_ERR_ARG, "--activation: %s is no architecture, and its activations "
                            "are what they are", word);
-        return model_load_classifier(&t->model, &t->p.classifier, &v->cli, word,
-                                     (size_t)t->data->classes);
+        return model_load_classifier(&t->model, &t->p.classifier, &v->cli, word);
     }
     const gb_arch_options options = {.channels = t->data->channels, .height = t->data->height,
                                      .width = t->data->width, .classes = t->data->classes,
@@ -159,8 +158,7 @@ static int prepare(task *t)
     GB_TRY(open_data(t));
     GB_TRY(make_model(t, c->words.text[0]));
     if (t->v.source)
-        GB_TRY(model_load_classifier(&t->source, &source, c, t->v.source,
-                                     (size_t)t->data->classes));
+        GB_TRY(model_load_classifier(&t->source, &source, c, t->v.source));
     GB_TRY(pictures_preprocess(&t->p, c, t->model));
     GB_TRY(gb_dataset_fit(t->data, &t->p.preproc));
     if (t->held)

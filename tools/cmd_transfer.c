@@ -107,7 +107,7 @@ static int load(task *t, size_t i)
     s->cli = t->v.cli;
     s->cli.words = (option_texts){.text = t->v.cli.words.text + i, .count = 1};
     s->cli.preprocess = given->count ? given->text[given->count > 1 ? i : 0] : NULL;
-    GB_TRY(model_load_classifier(&s->model, &s->p.classifier, &s->cli, s->cli.words.text[0], 0));
+    GB_TRY(model_load_classifier(&s->model, &s->p.classifier, &s->cli, s->cli.words.text[0]));
     GB_TRY(pictures_open(&s->p, &s->cli, s->model));
     if (s->p.channels != first->channels || s->p.height != first->height ||
         s->p.width != first->width) {

@@ -1,6 +1,7 @@
 // Loads models, refuses those that cannot run, and finds a batch that fits.
 #include "model.h"
 
+#include "image/labels.h"
 #include "models/builtin.h"
 
 #include <math.h>
@@ -91,10 +92,26 @@ static int parse_size(int *height, int *width, const char *text)
     return 0;
 }
 
-int model_as_classifier(gb_classifier *k, gb_graph *model, const cli *c, size_t names)
+// How many classes have names, where several outputs may hold them; 0: unknown.
+static int count_names(size_t *count, const gb_graph *model, const cli *c)
 {
-    gb_classifier_options options = {.output = c->model_output, .names = names};
+    const char *stored = gb_graph_meta(model, GB_LABELS_META);
+    gb_labels labels = {0};
     int err = 0;
+    if (model->n_out > 1 && c->labels)
+        err = gb_labels_read(&labels, c->labels);
+    else if (model->n_out > 1 && stored)
+        err = gb_labels_decode(&labels, stored, strlen(stored), "the model's metadata");
+    *count = labels.count;
+    gb_labels_finish(&labels);
+    return err;
+}
+
+int model_as_classifier(gb_classifier *k, gb_graph *model, const cli *c)
+{
+    gb_classifier_options options = {.output = c->model_output};
+    int err = 0;
+    GB_TRY(count_names(&options.names, model, c));
     GB_TRY(parse_size(&options.height, &options.width, c->input_size));
     GB_TRY(gb_layout_find(&options.layout, c->input_layout));
     GB_TRY(gb_classifier_open(k, model, &options));
@@ -102,13 +119,12 @@ fail:
     return err;
 }
 
-int model_load_classifier(gb_graph **out, gb_classifier *k, const cli *c, const char *path,
-                          size_t names)
+int model_load_classifier(gb_graph **out, gb_classifier *k, const cli *c, const char *path)
 {
     gb_graph *model = NULL;
     int err = 0;
     GB_TRY(read_model(&model, c, path));
-    if ((err = model_as_classifier(k, model, c, names)) < 0) {
+    if ((err = model_as_classifier(k, model, c)) < 0) {
         gb_fail_in(err, "%s", path);
         goto fail;
     }

@@ -13,11 +13,10 @@
 int model_load(gb_graph **out, const cli *c, const char *path);
 
 // The same as a classifier of pictures, with one input (N,C,H,W) and one output, as the options of
-// CLI_MODEL say and the graph tells; says what is not usual. names: of classes, 0: unknown.
-int model_load_classifier(gb_graph **out, gb_classifier *k, const cli *c, const char *path,
-                          size_t names);
+// CLI_MODEL say and the graph tells; says what is not usual.
+int model_load_classifier(gb_graph **out, gb_classifier *k, const cli *c, const char *path);
 // The same of a model that is loaded; says nothing.
-int model_as_classifier(gb_classifier *k, gb_graph *model, const cli *c, size_t names);
+int model_as_classifier(gb_classifier *k, gb_graph *model, const cli *c);
 // What --scores says.
 gb_scores model_scores(const cli *c);
 // What a report tells of the model, once its session is open.

@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include "base/number.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,30 +29,6 @@ static void put(sink *to, const char *bytes, size_t size)
     to->left -= size;
 }
 
-// How long a UTF-8 character is that begins with this byte; 0: none does.
-static size_t char_size(unsigned char first)
-{
-    return first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
-}
-
-// The bytes of the UTF-8 character at `p`; 0 where there is none: cut off, too long a form, half a
-// surrogate pair, or beyond U+10FFFF.
-static size_t take_char(uint32_t *code, const unsigned char *p, size_t left)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = char_size(*p);
-    if (size == 0 || size > left)
-        return 0;
-    *code = size == 1 ? *p : *p & (0x7Fu >> size);
-    for (size_t i = 1; i < size; i++) {
-        if (p[i] >> 6 != 2)
-            return 0;
-        *code = *code << 6 | (p[i] & 0x3F);
-    }
-    bool sound = *code >= least[size] && *code >> 11 != 0x1B && *code <= 0x10FFFF;
-    return sound ? size : 0;
-}
-
 // Controls, U+2028 to U+202E (separators, direction) and U+2066 to U+2069 (direction).
 static bool is_control(uint32_t code)
 {
@@ -65,7 +42,7 @@ static size_t show_char(char out[16], size_t *shown, const char *text, size_t le
 {
     const unsigned char *p = (const unsigned char *)text;
     uint32_t code = *p;
-    size_t size = take_char(&code, p, left);
+    size_t size = gb_utf8_take(&code, text, left);
     if (size && !is_control(code)) {
         memcpy(out, text, size);
         *shown = size;
@@ -134,11 +111,9 @@ static size_t string_length(const char *text, int precision)
     if (precision < 0)
         return strlen(text);
     size_t length = strnlen(text, (size_t)precision);
-    for (size_t back = 1; length == (size_t)precision && back < 4 && back <= length; back++) {
-        unsigned char byte = (unsigned char)text[length - back];
-        if (byte >> 6 != 2)
-            return char_size(byte) > back ? length - back : length;
-    }
+    for (size_t back = 1; length == (size_t)precision && back < 4 && back <= length; back++)
+        if (gb_utf8_size(text[length - back]) > back)
+            return length - back;
     return length;
 }
 
@@ -251,7 +226,7 @@ int gb_put_json(const char *json, size_t size, void *stream)
     size_t plain = 0; // where what needs no escape began
     for (size_t i = 0, n; i < size; i += n) {
         uint32_t code = 0;
-        n = take_char(&code, p + i, size - i);
+        n = gb_utf8_take(&code, json + i, size - i);
         n = n ? n : 1;
         if (code < 0x7F || !is_control(code)) // below are JSON's own line ends and blanks
             continue;

@@ -425,8 +425,8 @@ int gb_adapt_input(gb_classifier *c, gb_graph *g, const gb_classifier_options *o
     form f;
     int err = 0;
     evidence e = look(g, file);
-    if (file->type == GB_BOOL)
-        return no_picture(file, "it is of booleans");
+    if (file->type == GB_BOOL || (file->type == GB_I64 && file->ints == GB_INT8))
+        return no_picture(file, "it holds no whole numbers from 0 to 255");
     GB_TRY(read_form(&f, file, &e, o));
     GB_TRY(fit_size(&f.h, o->height, file));
     GB_TRY(fit_size(&f.w, o->width, file));

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { C = 1, H = 28, W = 28, D = C * H * W, N = 3 };
+enum { C = 1, H = 28, W = 28, D = C * H * W, N = 3, K = 10 };
 
 static gb_device *dev;
 static gb_model *model;
@@ -96,6 +96,46 @@ static void test_refusals(void **state)
     assert_true(gb_last_error()[0] && !strchr(gb_last_error(), '\n'));
 }
 
+// What callers say of a model stands above what its file tells, and has to fit it.
+static void test_model_options(void **state)
+{
+    gb_model_options told = {.input_layout = "nchw", .height = 28, .width = 28,
+                             .output = "logits", .scores = "logits"};
+    gb_model *loaded = NULL;
+    gb_session *session = NULL;
+    float p[2][K * N];
+    char *text;
+    (void)state;
+    need_device();
+    assert_ok(gb_model_load_as(&loaded, data_path("fashion.onnx"), &told));
+    assert_ok(gb_model_set_preprocess(loaded, "unit"));
+    assert_ok(gb_model_describe(&text, loaded));
+    assert_non_null(strstr(text, "output logits"));
+    gb_text_free(text);
+    for (int as = 0; as < 2; as++) {
+        assert_ok(gb_session_open(&session, dev, as ? loaded : model, N));
+        assert_int_equal(K, gb_session_classes(session));
+        assert_ok(gb_classify(p[as], session, images, N));
+        gb_session_free(session);
+    }
+    assert_memory_equal(p[0], p[1], sizeof p[0]);
+    gb_model_free(loaded);
+    loaded = NULL;
+    static const gb_model_options wrong[] = {
+        {.input_layout = "hwc"}, {.input_layout = "flat"}, {.height = 32, .width = 32},
+        {.height = 28}, {.height = -1, .width = -1}, {.output = "features"}, {.class_axis = -1},
+        {.scores = "grades"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (gb_model_load_as(&loaded, data_path("fashion.onnx"), &wrong[i]) != GB_ERR_ARG)
+            fail_msg("options %zu", i);
+    assert_null(loaded);
+    told.class_axis = 2; // of an output with two axes
+    assert_ok(gb_model_load_as(&loaded, data_path("fashion.onnx"), &told));
+    assert_err(GB_ERR_ARG, gb_session_open(&session, dev, loaded, 1));
+    gb_model_free(loaded);
+}
+
 // A call, what it must return, and what it did return.
 typedef struct trial {
     const char *call;
@@ -125,6 +165,7 @@ static void test_null(void **state)
     gb_session *session = NULL;
     gb_device *other = NULL;
     gb_model *loaded = NULL;
+    const gb_model_options told = {0};
     char *text = NULL;
     float out[D], p[10];
     uint8_t bytes[4] = {0};
@@ -141,6 +182,9 @@ static void test_null(void **state)
           TRIAL(GB_ERR_ARG, gb_device_describe(NULL, dev)),
           TRIAL(GB_ERR_ARG, gb_device_describe(&text, NULL)),
           TRIAL(GB_ERR_ARG, gb_device_describe_all(NULL)),
+          TRIAL(GB_ERR_ARG, gb_model_load_as(NULL, data_path("fashion.onnx"), &told)),
+          TRIAL(GB_ERR_ARG, gb_model_load_as(&loaded, NULL, &told)),
+          TRIAL(GB_ERR_ARG, gb_model_load_as(&loaded, data_path("fashion.onnx"), NULL)),
           TRIAL(GB_ERR_ARG, gb_model_load(NULL, data_path("fashion.onnx"))),
           TRIAL(GB_ERR_ARG, gb_model_load(&loaded, NULL)),
           TRIAL(GB_ERR_ARG, gb_model_set_preprocess(NULL, "unit")),
@@ -407,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_model_options),
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_describe),
