@@ -148,9 +148,16 @@ fail:
 // DIR/STEM_adversarial.png, with a number where an earlier picture has taken the name.
 static char *free_name(attack_task *t, const gb_report_image *image)
 {
+    enum { LONGEST = 200 }; // bytes: file systems allow 255, endings and numbers included
     char stem[300];
     const gb_item *item = &t->p.list.item[image - t->done];
     gb_item_stem(stem, sizeof stem, item);
+    if (strlen(stem) > LONGEST) { // not within a character
+        size_t length = LONGEST;
+        while (length && ((unsigned char)stem[length] >> 6) == 2)
+            length--;
+        stem[length] = 0;
+    }
     for (int number = 1;; number++) {
         char *path = number == 1 ? gb_arena_printf(&t->arena, "%s/%s_adversarial.png",
                                                    t->cli->output, stem)

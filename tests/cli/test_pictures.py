@@ -447,6 +447,18 @@ def test_same_names_from_two_folders():
     assert all(os.path.exists(i["output"]) for i in images)
 
 
+def test_long_names():
+    here = harness.folder("long")
+    pictures = [here / ("é" * 119 + end + ".png") for end in ("a", "b")]  # 239 bytes, then the ending
+    for picture in pictures:
+        shutil.copy(BOOT, picture)
+    done = attack("--json", "--steps", 1, out=here / "out", pictures=pictures).json()
+    written = sorted(os.listdir(here / "out"))
+    assert written == sorted([f"{'é' * 100}{n}_{what}.png" for n in ("", "_2")
+                              for what in ("adversarial", "original", "panel")] + ["sheet.png"]), written
+    assert all(os.path.exists(image["output"]) for image in done["images"])
+
+
 def test_unwritable_output():
     here = harness.folder("unwritable")
     (here / "file").write_text("")
