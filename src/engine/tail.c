@@ -138,7 +138,8 @@ static bool keeps(const gb_node *node)
 // The operand that carries the data of a node that keeps() lets pass.
 static gb_value *data_of(const gb_node *node)
 {
-    return node->in[0]->data ? node->in[1] : node->in[0];
+    gb_value *second = gb_input(node, 1);
+    return node->in[0]->data && second ? second : node->in[0];
 }
 
 static const char *const reshapes[] = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", NULL};
@@ -199,9 +200,10 @@ static double total_of_all(const gb_node *node, int *budget)
 {
     double sum = 0;
     for (int i = 0; i < node->n_in; i++) {
-        bool whole = is(node, "Concat") ||
-                     gb_shape_equal(&node->in[i]->shape, &node->out[0]->shape); // none counts twice
-        double part = whole ? total(node->in[i], budget) : -1;
+        const gb_value *v = node->in[i];
+        bool whole = v && (is(node, "Concat") || // else none may count twice
+                           gb_shape_equal(&v->shape, &node->out[0]->shape));
+        double part = whole ? total(v, budget) : -1;
         if (part < 0)
             return -1;
         sum += part;
