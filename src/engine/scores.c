@@ -73,8 +73,12 @@ static int take_tail(gb_value **out, gb_graph *g, const gb_tail *t)
 {
     gb_value *v = t->logits;
     int err = 0;
-    if (t->part && t->softmax) // what is left out counts in the softmax all the same
-        GB_TRY(append(&v, g, "LogSoftmax", v, NULL, t->softmax));
+    // Until opset 12 a softmax is over all axes from the given one on: of an image, all numbers.
+    static const gb_attr first = {.name = "axis", .kind = GB_ATTR_INT, .i = 1};
+    const gb_node whole = {.n_in = 1, .n_out = 1, .opset = 11, .n_attr = 1,
+                           .attr = (gb_attr *)&first, .out = g->out};
+    if (t->part && !t->sigmoid) // what is left out counts in the softmax all the same
+        GB_TRY(append(&v, g, "LogSoftmax", v, NULL, t->softmax ? t->softmax : &whole));
     for (int i = t->n; i-- > 0;) {
         const gb_node *node = t->move[i];
         const gb_value *read = i ? t->move[i - 1]->in[0] : NULL;
@@ -255,7 +259,7 @@ int gb_pass_scores(gb_head *head, gb_graph *g, gb_scores scores, int class_axis)
         GB_TRY(average(&v, g, class_axis));
     GB_TRY(as_rows(&v, g));
     *head = (gb_head){.kind = GB_SCORES_LOGITS, .holds = GB_SCORES_LOGITS, .how = "",
-                      .output = g->out[0]->name};
+                      .asked = scores, .output = g->out[0]->name};
     output = v;
     bool one = v->shape.dim[1] == 1;
     if (scores == GB_SCORES_FIND)

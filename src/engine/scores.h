@@ -28,6 +28,7 @@ typedef struct gb_head {
     gb_scores kind; // what makes probabilities of a row: LOGITS a softmax, LOG_PROBABILITIES exp,
                     // SIGMOIDS a sigmoid for each class
     gb_scores holds; // what the output holds: LOGITS, ..., SIGMOIDS
+    gb_scores asked; // what gb_pass_scores was told: other sessions of the model are to be, too
     bool binary;    // the model has one unit; the scores are of two classes, 1 where it is above
                     // one half (a logit: above 0)
     bool unsure;    // the graph does not tell whether the output holds logits or probabilities

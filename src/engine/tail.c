@@ -172,6 +172,11 @@ bool gb_find_tail(gb_tail *t, gb_value *output)
         t->sigmoid = false;
         if ((t->logits = softmax_in_parts(node)))
             return true;
+        const gb_node *log = source(node, 0, "LogSoftmax"); // exp(log_softmax(x))
+        if (is(node, "Exp") && log && spans_image(log)) {
+            t->logits = log->in[0];
+            return true;
+        }
         if (is(node, "Log") && !t->log && !scaled) {
             t->log = true;
             v = node->in[0];

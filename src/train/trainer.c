@@ -66,6 +66,8 @@ static int make_sessions(gb_trainer *t, const gb_adversary *adversary)
     int err = 0;
     if (adversary->trades)
         learn.loss = GB_LOSS_TRADES;
+    GB_TRY(gb_session_create(&t->judge, t->dev, k->model, &judge));
+    learn.scores = own.scores = gb_session_head(t->judge)->asked;
     GB_TRY(gb_session_create(&t->learn, t->dev, k->model, &learn));
     if (gb_session_classes(t->learn) < k->data->classes) {
         err = gb_fail(GB_ERR_ARG, "%s has %d classes, the model has %lld", k->data->spec,
@@ -73,10 +75,10 @@ static int make_sessions(gb_trainer *t, const gb_adversary *adversary)
         goto fail;
     }
     GB_TRY(set_weights(t));
-    GB_TRY(gb_session_create(&t->judge, t->dev, k->model, &judge));
     own.loss = gb_adversary_loss(a);
     if (adversary->fixed) {
         own.params = NULL;
+        own.scores = k->scores;
         GB_TRY(gb_session_create(&t->own, t->dev, k->source ? k->source : k->model, &own));
         if (gb_session_batch(t->own) != own.batch) {
             err = gb_fail(GB_ERR_UNSUPPORTED, "what static perturbs against takes one image at a "

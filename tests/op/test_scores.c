@@ -192,8 +192,11 @@ static gb_value *split(build *b)
 }
 
 static gb_value *parts(build *b) { return in_parts(b, false, false); }
+static gb_value *parts_sliced(build *b) { return cut(b, in_parts(b, true, false), 1, K); }
 static gb_value *parts_less_maximum(build *b) { return in_parts(b, true, false); }
 static gb_value *parts_reciprocal(build *b) { return in_parts(b, true, true); }
+static gb_value *parts_exp(build *b) { return op1(b, "Exp", axis(b, "LogSoftmax", b->logits, 1)); }
+static gb_value *parts_exp_sliced(build *b) { return cut(b, parts_exp(b), 0, 3); }
 static gb_value *log_softmax(build *b) { return axis(b, "LogSoftmax", b->logits, 1); }
 static gb_value *log_of_softmax(build *b) { return op1(b, "Log", padded(b)); }
 static gb_value *log_sliced(build *b) { return cut(b, log_softmax(b), 0, 3); }
@@ -319,6 +322,9 @@ static const struct tail {
     {"softmax in parts", parts, PROBABILITIES, true},
     {"softmax in parts, less its maximum", parts_less_maximum, PROBABILITIES, true},
     {"softmax in parts, by a reciprocal", parts_reciprocal, PROBABILITIES, true},
+    {"Exp of a LogSoftmax", parts_exp, PROBABILITIES, true},
+    {"softmax in parts, Slice", parts_sliced, PROBABILITIES, false},
+    {"Exp of a LogSoftmax, Slice", parts_exp_sliced, PROBABILITIES, false},
     {"LogSoftmax", log_softmax, LOGS, true},
     {"Log of a Softmax", log_of_softmax, LOGS, true},
     {"LogSoftmax, Slice", log_sliced, LOGS, false},
