@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 char *model_names(char *buf, size_t size, gb_value *const *value, size_t count)
 {
@@ -92,15 +93,18 @@ static int parse_size(int *height, int *width, const char *text)
     return 0;
 }
 
-// How many classes have names, where several outputs may hold them; 0: unknown.
+// How many classes have names, where several outputs may hold them; 0: unknown, also where the
+// names come through a pipe, which is read once.
 static int count_names(size_t *count, const gb_graph *model, const cli *c)
 {
     const char *stored = gb_graph_meta(model, GB_LABELS_META);
     gb_labels labels = {0};
     int err = 0;
-    if (model->n_out > 1 && c->labels)
+    struct stat st;
+    bool again = c->labels && stat(c->labels, &st) == 0 && S_ISREG(st.st_mode);
+    if (model->n_out > 1 && again)
         err = gb_labels_read(&labels, c->labels);
-    else if (model->n_out > 1 && stored)
+    else if (model->n_out > 1 && stored && !c->labels)
         err = gb_labels_decode(&labels, stored, strlen(stored), "the model's metadata");
     *count = labels.count;
     gb_labels_finish(&labels);

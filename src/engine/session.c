@@ -138,9 +138,12 @@ static int check_batch(const gb_session *s, const gb_graph *model,
         bytes += given || !shape->rank ? 0 : count;
     }
     if (bytes > (double)memory)
-        return gb_fail(GB_ERR_DEVICE_MEM, "the images of a batch of %lld are more than the %zu MB "
-                       "of this device; use a smaller batch", (long long)options->batch,
-                       memory >> 20);
+        return options->batch > 1
+                   ? gb_fail(GB_ERR_DEVICE_MEM, "the images of a batch of %lld are more than the "
+                             "device's memory of %zu MB; use a smaller batch",
+                             (long long)options->batch, memory >> 20)
+                   : gb_fail(GB_ERR_DEVICE_MEM, "the model's input is too large for the device's "
+                             "memory of %zu MB", memory >> 20);
     return 0;
 }
 

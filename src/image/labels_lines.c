@@ -360,6 +360,17 @@ static bool numbered(gb_span s)
     return at + 1 < s.end && (isspace((unsigned char)*at) || strchr(",;:|=", *at));
 }
 
+// True of the beginning of a list or table in some language.
+static bool opens(gb_span s)
+{
+    static const char *const pieces[] = {"= [", "= {", ": [", ": {"};
+    for (const char *at = s.at; at && at + 3 <= s.end; at++)
+        for (size_t i = 0; i < GB_COUNT(pieces); i++)
+            if (memcmp(at, pieces[i], 3) == 0)
+                return true;
+    return false;
+}
+
 // Whether lines can be names as they stand.
 static int check_plain(const lines *l)
 {
@@ -367,9 +378,7 @@ static int check_plain(const lines *l)
     for (size_t i = 0; i < l->n; i++) {
         const gb_span s = l->line[i].text;
         if (strspn(s.at, "{}[]()<>,;\"'") >= length(s) || *s.at == '<' ||
-            memmem(s.at, length(s), "= [", 3) || memmem(s.at, length(s), "= {", 3) ||
-            memmem(s.at, length(s), ": [", 3) || memmem(s.at, length(s), ": {", 3) ||
-            (l->n > 1 && s.end[-1] == ':'))
+            opens(s) || (l->n > 1 && s.end[-1] == ':'))
             return refuse(l, i, "is no class name");
         if (numbered(s))
             count++;

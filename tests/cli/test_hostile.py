@@ -51,7 +51,7 @@ def test_names_do_not_reach_the_terminal():
                  ["attack", model, picture, *UNIT, "-o", out],
                  ["run", model, "-o", out, "--input", array]):
         text = harmless(raw_run(*args)[0])
-        assert SHOWN in text, (args[0], text)
+        assert args[0] == "run" or SHOWN in text, (args[0], text)  # its files have tame names
         if args[0] in ("info", "classify", "attack"): # JSON has escapes of its own
             report = subprocess.run([GIBBON, *map(str, args), "--json"], check=True, timeout=120,
                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
@@ -109,7 +109,8 @@ def test_pipes_and_devices_do_not_block():
             (["run", model, "-i", here / "f.npy", "-o", here], 1, refused),
             (["eval", model, here / "f.bin", *UNIT], 1, refused),
             (["eval", model, f"{data}:train", *UNIT], 1, refused),
-            (["eval", model, files.png(here / "p_1.png", 8, 8), *UNIT, "-o", record], 1, refused),
+            (["eval", model, files.png(here / "p_1.png", 8, 8), *UNIT, "--label", "from-name", "-o", record],
+             1, refused),
             (["classify", model, "/dev/zero", *UNIT], 1, "not a regular file but a device"),
             (["classify", "/dev/zero", picture], 1, "not a regular file but a device"),
             (["info", here], 1, "not a regular file but a folder"),

@@ -15,7 +15,8 @@ import files
 import harness
 from harness import BAG, BOOT, FASHION, GIBBON, LABELS, TROUSER, Skip, gibbon
 
-FASHION_ARGS = ["--preprocess", "unit", "--labels", LABELS]
+UNIT = ["--preprocess", "unit"]
+FASHION_ARGS = [*UNIT, "--labels", LABELS]
 
 
 def attack(*args, out, pictures=(BOOT,), **how):
@@ -48,7 +49,7 @@ def test_names_that_are_not_utf8():
     open(picture, "wb").write(open(files.png(here / "p.png", 8, 8), "rb").read())
     open(preset, "w").write('{"range": 1}')
     (here / "labels.txt").write_bytes(b"K\xe4se\nH\xf6hle, cave\n\xff\xfe\nplain\n")
-    names = ["K\ufffdse", "H\ufffdhle", "\ufffd\ufffd", "plain"]
+    names = ["Käse", "Höhle", "ÿþ", "plain"]  # a file that is not UTF-8 is Latin-1
     common = ["--preprocess", os.fsdecode(preset), "--labels", here / "labels.txt", "-q", "--json"]
     line = [os.fsencode(str(a)) for a in
             (GIBBON, "classify", model, os.fsdecode(picture), *common, "--top", 4)]
@@ -215,8 +216,10 @@ def test_max_pixels_of_data():
     model = files.linear(here / "m.onnx", channels=1)
     for label in range(4):
         files.png(here / f"p_{label}.png", 20, 30, 1)
-    args = ["eval", model, here, "--preprocess", "unit", "--json", "--max-pixels"]
-    gibbon(*args, 599, code=1, says="p_0.png: 20x30 pixels are more than the limit of 599")
+    args = ["eval", model, here, "--preprocess", "unit", "--label", "from-name", "--json", "--max-pixels"]
+    done = gibbon(*args, 599, code=1)
+    assert "p_0.png: 20x30 pixels are more than the limit of 599" in done.err, done
+    assert len(done.json()["failed"]) == 4
     assert gibbon(*args, 600).json()["images"] == 4
 
 
@@ -432,7 +435,8 @@ def test_labels_that_do_not_fit():
     names = {c["class"]: c["name"] for c in gibbon(*args, here / "l.csv", "--json").json()["images"][0]["classes"]}
     assert names == {0: "a", 1: "c", 2: "d", 3: 'e "f"'}
     os.mkfifo(here / "fifo")
-    for bad in (here / "fifo", here, "/dev/zero"):
+    gibbon(*args, here / "fifo", code=1, says="nothing came through this pipe")
+    for bad in (here, "/dev/zero"):
         gibbon(*args, bad, code=1, says="not a regular file")
 
 
@@ -503,22 +507,23 @@ def test_files_that_cannot_be_written():
     done = gibbon(*line, out, "--json", code=1)
     images, summary = done.json()["images"], done.json()["summary"]
     assert [i.get("error") is None for i in images] == [True, False, True], images
-    assert images[1]["error"].endswith("b_adversarial.png: Is a directory"), images
+    assert "b_adversarial.png: is a folder" in images[1]["error"], images
     assert images[0]["picture"] and images[2]["picture"] is None
     for i in (0, 2):
         assert images[i]["adversarial"] == free["images"][i]["adversarial"]
         assert images[i]["success"] == free["images"][i]["success"]
     assert summary["images"] == 3 and summary["failed"] == 1
     assert sorted(p.name for p in out.iterdir() if p.is_file()) == \
-        ["a_adversarial.png", "a_panel.png", "c_adversarial.png"], list(out.iterdir())
+        ["a_adversarial.png", "a_original.png", "a_panel.png", "c_adversarial.png", "c_original.png"], \
+        list(out.iterdir())
     done = gibbon(*line, out, code=1)
-    assert "a.png" in done.out and "c.png" in done.out and "b_adversarial.png: Is a" in done.err, done
+    assert "a.png" in done.out and "c.png" in done.out and "b_adversarial.png: is a folder" in done.err, done
     (here / "data").mkdir()
     shutil.copy(pictures[0], here / "data" / "a_1.png")
     (here / "e" / "classes.csv").mkdir(parents=True)
-    done = gibbon("eval", model, here / "data", "--preprocess", "unit", "-q", "--json", "-o",
+    done = gibbon("eval", model, here / "data", "--label", "from-name", *UNIT, "-q", "--json", "-o",
                   here / "e", code=1)
-    assert done.json()["images"] == 1 and "classes.csv: Is a directory" in done.err, done
+    assert done.json()["images"] == 1 and "classes.csv: is a folder" in done.err, done
 
 
 def test_memory_limit_splits_the_batch():

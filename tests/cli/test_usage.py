@@ -97,7 +97,7 @@ def talkative():
              ["info", model], ["classify", model, picture, *unit], attack,
              ["run", model, "-i", files.npy(here / "x.npy", [1, 3, 8, 8], [0] * 192), "-o", here / "r"],
              ["bench", model, "--rounds", "1", "-q"], ["models"], ["selftest", "--op", "Relu"],
-             ["eval", model, here / "data", *unit]]
+             ["eval", model, here / "data", "--label", "from-name", *unit]]
     return lines + [[*line, "--json"] for line in lines if line[0][0] != "-" and line[0] != "help"]
 
 
