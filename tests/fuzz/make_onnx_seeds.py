@@ -10,10 +10,11 @@ here = pathlib.Path(__file__).parent / "onnx"
 here.mkdir(exist_ok=True)
 
 
-def save(name, nodes, initializers=(), opset=13, inputs=("x",), **model):
-    info = [h.make_tensor_value_info(i, T.FLOAT, ["N", 3, 4, 4]) for i in inputs]
-    graph = h.make_graph(nodes, "g", info, [h.make_tensor_value_info("y", T.FLOAT, None)],
-                         list(initializers))
+def save(name, nodes, initializers=(), opset=13, inputs=("x",), dims=("N", 3, 4, 4), kind=T.FLOAT,
+         outputs=("y",), **model):
+    info = [h.make_tensor_value_info(i, kind, dims) for i in inputs]
+    ends = [h.make_tensor_value_info(o, T.FLOAT, None) for o in outputs]
+    graph = h.make_graph(nodes, "g", info, ends, list(initializers))
     domains = [h.make_opsetid("", opset)] + [h.make_opsetid(d, 1) for d in model.pop("domains", ())]
     proto = h.make_model(graph, opset_imports=domains, ir_version=8, **model)
     (here / f"{name}.onnx").write_bytes(proto.SerializeToString())
@@ -76,3 +77,24 @@ save("resize", [
     h.make_node("Unsqueeze", ["f", "two"], ["u"]),
     h.make_node("Squeeze", ["u"], ["y"])],
     [numpy_helper.from_array(np.array([1, 1, 2, 1.5], np.float32), "scales"), ints("two", 2)])
+
+# Classifiers: layouts of the input, and ways to end.
+dense = numpy_helper.from_array(np.linspace(-1, 1, 48 * 3, dtype=np.float32).reshape(48, 3), "d")
+number = [numpy_helper.from_array(np.float32(v), n) for n, v in (("half", 0.5), ("full", 255), ("one", 1))]
+head = [h.make_node("Transpose", ["c"], ["t"], perm=[0, 3, 1, 2]), h.make_node("Flatten", ["t"], ["f"]),
+        h.make_node("MatMul", ["f", "d"], ["z"])]
+cast = [h.make_node("Cast", ["x"], ["i"], to=T.FLOAT), h.make_node("Div", ["i", "full"], ["c"])]
+same = [h.make_node("Identity", ["x"], ["c"])]
+soft = h.make_node("Softmax", ["z"], ["p"], axis=1)
+cut = h.make_node("Slice", ["p", "zero", "two2", "axis1"], ["y"])
+save("softmax", cast + head + [soft, cut, h.make_node("ArgMax", ["z"], ["a"], axis=1)],
+     [dense, *number, ints("zero", 0), ints("two2", 2), ints("axis1", 1)], dims=("N", 4, 4, 3),
+     kind=T.UINT8, outputs=("f", "a", "y"))
+save("mixture", same + head + [
+    soft, h.make_node("Exp", ["z"], ["e"]), h.make_node("ReduceSum", ["e", "axis1"], ["s"]),
+    h.make_node("Div", ["e", "s"], ["q"]), h.make_node("Add", ["p", "q"], ["m"]),
+    h.make_node("Mul", ["m", "half"], ["y"])], [dense, *number, ints("axis1", 1)], dims=("N", 4, 4, 3))
+save("binary", [h.make_node("MatMul", ["x", "d1"], ["z"]), h.make_node("Sigmoid", ["z"], ["p"]),
+                h.make_node("Sub", ["one", "p"], ["r"]), h.make_node("Concat", ["r", "p"], ["y"], axis=1)],
+     [numpy_helper.from_array(np.linspace(-1, 1, 16, dtype=np.float32).reshape(16, 1), "d1"), *number],
+     dims=("N", 16))
