@@ -206,6 +206,9 @@ static int find_scores(gb_head *head, gb_value **v, int *positive, gb_graph *g)
         head->how = "a sigmoid and its complement; the logit is attacked";
     } else if (gb_find_tail(&t, *v)) {
         bool bare = t.softmax && !t.dressed;
+        if (!t.sigmoid && gb_shape_count(&t.logits->shape) == g->batch)
+            return gb_fail(GB_ERR_UNSUPPORTED, "output '%.200s' is a softmax of one number, which "
+                           "is always 1", g->out[0]->name);
         GB_TRY(take_tail(v, g, &t));
         head->kind = t.sigmoid ? GB_SCORES_SIGMOIDS : t.part ? GB_SCORES_LOG_PROBABILITIES
                                                              : GB_SCORES_LOGITS;

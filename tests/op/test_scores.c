@@ -565,6 +565,20 @@ static void maps_are_refused_until_an_axis_is_named(void **state)
     gb_graph_free(g);
 }
 
+static gb_value *alone(build *b) { return softmax(b, one(b)); }
+
+static void a_softmax_of_one_number_is_refused(void **state)
+{
+    const struct tail always_one = {"softmax of one number", alone, PROBABILITIES, false};
+    const gb_session_options o = {.batch = N, .scores = GB_SCORES_FIND};
+    gb_session *s = NULL;
+    (void)state;
+    gb_graph *g = model(&always_one, 1);
+    assert_err(GB_ERR_UNSUPPORTED, gb_session_create(&s, test_device(), g, &o));
+    assert_null(s);
+    gb_graph_free(g);
+}
+
 // What the user says stands above what the graph tells.
 static void the_users_word_decides(void **state)
 {
@@ -590,6 +604,7 @@ int main(void)
         cmocka_unit_test(gradients_are_those_of_the_logits),
         cmocka_unit_test(other_gradients_are_those_of_the_log_probabilities),
         cmocka_unit_test(maps_are_refused_until_an_axis_is_named),
+        cmocka_unit_test(a_softmax_of_one_number_is_refused),
         cmocka_unit_test(the_users_word_decides),
     };
     return cmocka_run_group_tests(tests, test_device_open, test_device_close);
