@@ -1,5 +1,5 @@
-// Fuzzes the model loader: decode, sort, prune, print and instantiate, then as a classifier up to its
-// scores; then the same bytes as a lone tensor.
+// Fuzzes the model loader: decode, sort, prune, print and instantiate, then as a classifier up to
+// its scores; then the same bytes as a lone tensor.
 #include "classifier/classifier.h"
 #include "engine/instance.h"
 #include "engine/internal.h"
