@@ -298,15 +298,6 @@ static int fit_size(int64_t *side, int told, const gb_value *input)
 
 // --- the nodes in front ---
 
-static gb_value *constant(gb_graph *g, gb_dtype type, int rank, size_t count, const double *v)
-{
-    gb_shape shape = {.rank = rank, .dim = {(int64_t)count}};
-    gb_tensor *t = gb_tensor_create(&g->arena, type, &shape);
-    for (size_t i = 0; t && i < count; i++)
-        gb_tensor_set(t, (int64_t)i, v[i]);
-    return t ? gb_graph_constant(g, "input.constant", t) : NULL;
-}
-
 // *v = type(*v, operand), the operand may be NULL.
 static int append(gb_value **v, gb_graph *g, const char *type, gb_value *operand, bool has_operand)
 {
@@ -337,12 +328,14 @@ static int transpose(gb_value **v, gb_graph *g)
 
 static int squeeze(gb_value **v, gb_graph *g, double axis)
 {
-    return append(v, g, "Squeeze", constant(g, GB_I64, 1, 1, &axis), true);
+    const gb_shape one = {.rank = 1, .dim = {1}};
+    return append(v, g, "Squeeze", gb_graph_numbers(g, "input.axis", GB_I64, &one, &axis), true);
 }
 
 static int put_front(gb_classifier *c, gb_graph *g, const form *f, gb_value *file)
 {
     const double full = 255;
+    const gb_shape scalar = {0};
     size_t before = g->n_node;
     int err = 0;
     gb_value *input = gb_graph_value(g, file->name), *v = input;
@@ -351,7 +344,8 @@ static int put_front(gb_classifier *c, gb_graph *g, const form *f, gb_value *fil
     input->type = GB_F32;
     input->shape = (gb_shape){.rank = 4, .dim = {f->n, f->channels, f->h, f->w}};
     if (c->whole)
-        GB_TRY(append(&v, g, "Mul", constant(g, GB_F32, 0, 1, &full), true));
+        GB_TRY(append(&v, g, "Mul", gb_graph_numbers(g, "input.full", GB_F32, &scalar, &full),
+                      true));
     if (f->layout == GB_LAYOUT_NHWC)
         GB_TRY(transpose(&v, g));
     if (file->shape.rank < 3)

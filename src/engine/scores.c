@@ -23,17 +23,9 @@ int gb_scores_find(gb_scores *out, const char *name)
 
 // --- new nodes at the end of the graph ---
 
-static gb_value *constant(gb_graph *g, const gb_shape *shape, gb_dtype type, const double *v)
-{
-    gb_tensor *t = gb_tensor_create(&g->arena, type, shape);
-    for (int64_t i = 0; t && i < gb_shape_count(shape); i++)
-        gb_tensor_set(t, i, v[i]);
-    return t ? gb_graph_constant(g, "scores", t) : NULL;
-}
-
 static gb_value *number(gb_graph *g, double v)
 {
-    return constant(g, &(gb_shape){0}, GB_F32, &v);
+    return gb_graph_numbers(g, "scores", GB_F32, &(gb_shape){0}, &v);
 }
 
 // *out = type(a, b), b may be NULL; like: the attributes and further inputs are this node's.
@@ -174,7 +166,8 @@ static int as_rows(gb_value **v, gb_graph *g)
     if (shape->rank == 2 && batched)
         return 0;
     const double rows[] = {(double)g->batch, (double)(count / g->batch)};
-    gb_value *to = constant(g, &(gb_shape){.rank = 1, .dim = {2}}, GB_I64, rows);
+    gb_value *to = gb_graph_numbers(g, "scores", GB_I64, &(gb_shape){.rank = 1, .dim = {2}},
+                                    rows);
     if (!to)
         return GB_ERR_NOMEM;
     GB_TRY(append(v, g, "Reshape", *v, to, NULL));
@@ -186,7 +179,8 @@ fail:
 static int widen(gb_value **v, gb_graph *g, int positive)
 {
     const double w[] = {!positive, positive};
-    gb_value *weights = constant(g, &(gb_shape){.rank = 2, .dim = {1, 2}}, GB_F32, w);
+    gb_value *weights =
+        gb_graph_numbers(g, "scores", GB_F32, &(gb_shape){.rank = 2, .dim = {1, 2}}, w);
     return weights ? append(v, g, "MatMul", *v, weights, NULL) : GB_ERR_NOMEM;
 }
 

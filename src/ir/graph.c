@@ -55,6 +55,15 @@ gb_value *gb_graph_constant(gb_graph *graph, const char *name, gb_tensor *data)
     return value;
 }
 
+gb_value *gb_graph_numbers(gb_graph *graph, const char *name, gb_dtype type, const gb_shape *shape,
+                           const double *v)
+{
+    gb_tensor *t = gb_tensor_create(&graph->arena, type, shape);
+    for (int64_t i = 0; t && i < gb_shape_count(shape); i++)
+        gb_tensor_set(t, i, v[i]);
+    return t ? gb_graph_constant(graph, name, t) : NULL;
+}
+
 gb_node *gb_graph_node(gb_graph *graph, const char *type, const char *name, int n_in, int n_out,
                        int n_attr)
 {

@@ -181,6 +181,9 @@ gb_graph *gb_graph_create(void);
 void gb_graph_free(gb_graph *graph);
 gb_value *gb_graph_value(gb_graph *graph, const char *name); // NULL when out of memory
 gb_value *gb_graph_constant(gb_graph *graph, const char *name, gb_tensor *data);
+// The same of numbers, as many as the shape has; v is not kept.
+gb_value *gb_graph_numbers(gb_graph *graph, const char *name, gb_dtype type, const gb_shape *shape,
+                           const double *v);
 // A node at the end of the list with room for n_in, n_out and n_attr; the caller fills them in.
 gb_node *gb_graph_node(gb_graph *graph, const char *type, const char *name, int n_in, int n_out,
                        int n_attr);
